@@ -1,0 +1,109 @@
+"""One engine a process: opening, transactions, migrations."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import event, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from cluster.settings import Settings
+
+# A writer waits this long for another process's transaction; ours last milliseconds.
+BUSY_TIMEOUT_MS = 10_000
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Database:
+    """The SQL database of one process.
+
+    SQLite transactions begin IMMEDIATE when they may write: a deferred one that upgrades later
+    fails at once with SQLITE_BUSY instead of waiting its turn.
+    """
+
+    def __init__(self, settings: Settings, *, pool_size: int = 5) -> None:
+        self.url = settings.sqlalchemy_url
+        self.sqlite = self.url.startswith("sqlite")
+        if self.sqlite:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+        # aiosqlite runs each connection in a thread of its own; few are enough for one process.
+        self.engine = create_async_engine(self.url, pool_size=pool_size, max_overflow=5)
+        if self.sqlite:
+            event.listen(self.engine.sync_engine, "connect", _configure_sqlite)
+            event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """Open an ORM session in a transaction: committed on success, else rolled back."""
+        async with self.begin() as connection, AsyncSession(
+            connection, expire_on_commit=False, join_transaction_mode="conditional_savepoint"
+        ) as session:
+            yield session
+            await session.flush()
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """Open a connection in a writing transaction."""
+        async with self.engine.connect() as connection:
+            await connection.execution_options(synq_write=True)
+            async with connection.begin():
+                yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """Open an ORM session that only reads; it never waits for a writer."""
+        async with (
+            self.engine.connect() as connection,
+            AsyncSession(connection, expire_on_commit=False) as session,
+        ):
+            yield session
+
+    async def ping(self) -> None:
+        """Raise if the database does not answer."""
+        async with self.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def migrate(self) -> None:
+        """Bring the schema to the newest revision. Idempotent."""
+        async with self.engine.connect() as connection:
+            await connection.execution_options(synq_write=True)
+            async with connection.begin():
+                await connection.run_sync(_upgrade)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _configure_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    # The driver's own implicit BEGIN would be deferred; we begin ourselves, below.
+    connection.isolation_level = None  # type: ignore[attr-defined]
+    cursor = connection.cursor()
+    # FULL: a commit that returned survives power loss. In WAL mode, NORMAL would not promise that.
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    write = connection.get_execution_options().get("synq_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
