@@ -42,9 +42,12 @@ class Database:
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
         """Open an ORM session in a transaction: committed on success, else rolled back."""
-        async with self.begin() as connection, AsyncSession(
-            connection, expire_on_commit=False, join_transaction_mode="conditional_savepoint"
-        ) as session:
+        async with (
+            self.begin() as connection,
+            AsyncSession(
+                connection, expire_on_commit=False, join_transaction_mode="conditional_savepoint"
+            ) as session,
+        ):
             yield session
             await session.flush()
 
