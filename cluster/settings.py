@@ -10,7 +10,7 @@ import ipaddress
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -33,13 +33,13 @@ class BadSettings(SynqError):
     code = "bad_settings"
 
 
-def _plain(name: str, default: object, description: str, **limits: object) -> object:
+def _plain(name: str, default: object, description: str, **limits: Any) -> Any:
     """Declare a setting under the specification's own name, without a prefix."""
     return Field(
         default,
         validation_alias=AliasChoices(name, name.lower()),
         description=description,
-        **limits,  # type: ignore[arg-type]
+        **limits,
     )
 
 
@@ -64,29 +64,29 @@ class Settings(BaseSettings):
     # WebSocket (names of the specification)
     websocket_max_connections: int = _plain(
         "WEBSOCKET_MAX_CONNECTIONS", 10_000, "sockets over all ingress replicas", ge=1, le=1_000_000
-    )  # type: ignore[assignment]
+    )
     websocket_heartbeat_interval: int = _plain(
         "WEBSOCKET_HEARTBEAT_INTERVAL", 30_000, "milliseconds", ge=100, le=600_000
-    )  # type: ignore[assignment]
+    )
     websocket_reconnect_max_attempts: int = _plain(
         "WEBSOCKET_RECONNECT_MAX_ATTEMPTS", 10, "told to clients", ge=0, le=1_000
-    )  # type: ignore[assignment]
+    )
     rate_limit_per_second: int = _plain(
         "RATE_LIMIT_PER_SECOND", 10, "client messages per user", ge=1, le=1_000_000
-    )  # type: ignore[assignment]
+    )
     rate_limit_per_minute: int = _plain(
         "RATE_LIMIT_PER_MINUTE", 500, "client messages per user", ge=1, le=60_000_000
-    )  # type: ignore[assignment]
+    )
     max_message_size: int = _plain(
         "MAX_MESSAGE_SIZE", 102_400, "bytes of one client frame", ge=1_024, le=16_777_216
-    )  # type: ignore[assignment]
+    )
     ingress_replicas: int = Field(1, ge=1, le=256, description="WebSocket replicas, fixed")
 
     # Storage
     database_url: str | None = _plain(
         "DATABASE_URL", None, "postgresql://… ; unset: SQLite in the data directory"
-    )  # type: ignore[assignment]
-    redis_url: str | None = _plain("REDIS_URL", None, "redis://… ; unset: in memory")  # type: ignore[assignment]
+    )
+    redis_url: str | None = _plain("REDIS_URL", None, "redis://… ; unset: in memory")
 
     # Sessions
     session_actors_per_node: int = Field(
