@@ -75,7 +75,7 @@ async def fence(session: AsyncSession, session_id: str) -> int:
     Raises:
         NotFound: there is no such session.
     """
-    epoch = await session.scalar(
+    epoch: int | None = await session.scalar(
         update(Session)
         .where(Session.id == session_id)
         .values(epoch=Session.epoch + 1)

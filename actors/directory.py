@@ -1,0 +1,257 @@
+"""The directory: which actor owns which session, under which epoch.
+
+There is one directory. It gives a session an actor of its own while the budget lasts, then the
+least loaded one, and keeps one started actor spare so that the first join is fast. Giving a session
+to an actor raises the session's epoch in SQL first: whoever held it before can append no more, so
+two owners can never both be believed, whatever this process thinks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+from ray.exceptions import ActorUnavailableError, RayActorError
+
+from actors import NAMESPACE
+from actors.session import REMOVED, SessionActor
+from actors.stream import Offer
+from cluster.errors import SynqError, Unavailable
+from cluster.settings import Settings, get_settings
+from cluster.storage import items as log_store
+from cluster.storage.database import Database
+from cluster.storage.models import new_id
+from cluster.telemetry import configure_logging, get_logger
+
+log = get_logger(__name__)
+
+NAME = "synq-directory"
+PREFIX = "synq-session-"
+# A new actor is a new process: about 1 s here, more on a machine that is busy starting others.
+START_TIMEOUT_S = 60.0
+CALL_TIMEOUT_S = 10.0
+WATCH_INTERVAL_S = 1.0
+
+
+@dataclass(slots=True)
+class Owner:
+    """One session actor and what it was given."""
+
+    name: str
+    handle: Any
+    sessions: set[str] = field(default_factory=set)
+
+
+@ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=0, max_concurrency=1_000)
+class Directory:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self._settings = get_settings()
+        configure_logging(self._settings)
+        self._owners: dict[str, Owner] = {}
+        self._where: dict[str, Owner] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._starting = asyncio.Lock()
+        self._started: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Adopt the session actors that exist and start the first. Idempotent."""
+        if self._started is None:
+            self._started = asyncio.ensure_future(self._begin())
+        await asyncio.shield(self._started)
+
+    async def locate(self, session: str, connected: list[str]) -> tuple[str, Offer | None]:
+        """Return the name of the session's actor and, unless ``connected`` to it, an offer.
+
+        Raises:
+            NotFound: there is no such session.
+            Unavailable: no actor could take it now.
+        """
+        await self.start()
+        lock = self._locks.setdefault(session, asyncio.Lock())
+        try:
+            async with lock:
+                owner = await self._owner_of(session)
+        finally:
+            if not lock.locked():
+                self._locks.pop(session, None)
+        if owner.name in connected:
+            return owner.name, None
+        return owner.name, await call(owner.handle.offer.remote())
+
+    async def remove(self, session: str) -> None:
+        """Let go of a deleted session; its sockets are closed for good."""
+        owner = self._where.pop(session, None)
+        if owner is not None:
+            owner.sessions.discard(session)
+            await call(owner.handle.release.remote(session, REMOVED, "session deleted"))
+
+    async def owners(self) -> dict[str, dict[str, Any]]:
+        """Return every session actor's process id and sessions; for operators and tests."""
+        await self.start()
+        return {
+            owner.name: {
+                "pid": await call(owner.handle.pid.remote()),
+                "sessions": sorted(owner.sessions),
+            }
+            for owner in list(self._owners.values())
+        }
+
+    # --- inside ----------------------------------------------------------------------------
+
+    async def _begin(self) -> None:
+        self._database = Database(self._settings, pool_size=2)
+        for name in ray.util.list_named_actors():
+            if name.startswith(PREFIX):
+                await self._adopt(name)
+        if not self._owners:
+            await self._start_actor()
+        self._watcher = asyncio.ensure_future(self._watch())
+
+    async def _adopt(self, name: str) -> None:
+        try:
+            handle = ray.get_actor(name)
+            sessions = await call(handle.sessions.remote())
+        except (RayActorError, ValueError, SynqError):
+            return
+        owner = Owner(name, handle, set(sessions))
+        self._owners[name] = owner
+        for session in owner.sessions:
+            self._where[session] = owner
+        log.info("session actor adopted", actor=name, sessions=len(sessions))
+
+    async def _owner_of(self, session: str) -> Owner:
+        owner = self._where.get(session)
+        if owner is not None:
+            try:
+                if session in await call(owner.handle.sessions.remote()):
+                    return owner
+                self._unassign(owner, session)
+            except (RayActorError, Unavailable):
+                self._lose(owner)
+        for _attempt in range(3):
+            owner = await self._choose()
+            # Reserved before the first await: another locate must see this actor's load.
+            owner.sessions.add(session)
+            try:
+                async with self._database.session() as sql:
+                    epoch = await log_store.fence(sql, session)
+                await call(owner.handle.acquire.remote(session, epoch))
+            except (RayActorError, Unavailable):
+                self._lose(owner)
+                continue
+            except BaseException:
+                owner.sessions.discard(session)
+                raise
+            self._where[session] = owner
+            self._keep_spare()
+            return owner
+        raise Unavailable(f"no actor could take session {session!r}")
+
+    async def _choose(self) -> Owner:
+        free = [owner for owner in self._owners.values() if not owner.sessions]
+        if free:
+            return free[0]
+        if not self._owners or len(self._owners) < self._budget():
+            async with self._starting:
+                free = [owner for owner in self._owners.values() if not owner.sessions]
+                return free[0] if free else await self._start_actor()
+        return min(self._owners.values(), key=lambda owner: len(owner.sessions))
+
+    def _budget(self) -> int:
+        nodes = sum(1 for node in ray.nodes() if node["Alive"])
+        return self._settings.session_actors_per_node * max(1, nodes)
+
+    async def _start_actor(self) -> Owner:
+        name = f"{PREFIX}{new_id()}"
+        handle = SessionActor.options(  # type: ignore[attr-defined]
+            name=name, namespace=NAMESPACE, lifetime="detached", scheduling_strategy="SPREAD"
+        ).remote()
+        await call(handle.start.remote(), START_TIMEOUT_S)
+        owner = Owner(name, handle)
+        self._owners[name] = owner
+        log.info("session actor started", actor=name)
+        return owner
+
+    def _keep_spare(self) -> None:
+        busy = all(owner.sessions for owner in self._owners.values())
+        if busy and len(self._owners) < self._budget() and not self._starting.locked():
+            self._spare = asyncio.ensure_future(self._start_spare())
+
+    async def _start_spare(self) -> None:
+        async with self._starting:
+            try:
+                await self._start_actor()
+            except (RayActorError, Unavailable):
+                log.exception("spare session actor did not start")
+
+    def _unassign(self, owner: Owner, session: str) -> None:
+        owner.sessions.discard(session)
+        self._where.pop(session, None)
+
+    def _lose(self, owner: Owner) -> None:
+        """Give up an actor. If it lives after all, its epochs are stale and it is ended."""
+        if self._owners.pop(owner.name, None) is None:
+            return
+        log.warning("session actor lost", actor=owner.name, sessions=len(owner.sessions))
+        for session in list(owner.sessions):
+            self._unassign(owner, session)
+        ray.kill(owner.handle)
+
+    async def _watch(self) -> None:
+        """Notice dead actors before anyone asks, replace them, unload idle sessions."""
+        idle_s = self._settings.session_idle_s
+        while True:
+            await asyncio.sleep(WATCH_INTERVAL_S)
+            for owner in list(self._owners.values()):
+                try:
+                    for session in await call(owner.handle.passivate.remote(idle_s)):
+                        self._unassign(owner, session)
+                except (RayActorError, Unavailable):
+                    self._lose(owner)
+                except Exception:
+                    log.exception("session actor's health unknown", actor=owner.name)
+            if not self._owners:
+                self._keep_spare()
+
+
+async def call(ref: Any, timeout_s: float = CALL_TIMEOUT_S) -> Any:
+    """Await a Ray call.
+
+    Raises:
+        Unavailable: no answer in time.
+        RayActorError: the actor died.
+        SynqError: what the actor raised.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await ref
+    except (TimeoutError, ActorUnavailableError) as error:
+        raise Unavailable(f"an actor did not answer within {timeout_s:g} s") from error
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, SynqError):
+            raise error.cause from error
+        raise
+
+
+def start(_settings: Settings) -> Any:
+    """Make sure the directory runs; return its handle."""
+    return Directory.options(  # type: ignore[attr-defined]
+        name=NAME, namespace=NAMESPACE, lifetime="detached", get_if_exists=True
+    ).remote()
+
+
+def handle() -> Any:
+    """Return the directory.
+
+    Raises:
+        Unavailable: it does not run.
+    """
+    try:
+        return ray.get_actor(NAME, namespace=NAMESPACE)
+    except ValueError as error:
+        raise Unavailable("the session directory does not run") from error

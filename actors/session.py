@@ -1,0 +1,478 @@
+"""The session actor: a Ray shell around rooms. It commits, then it tells.
+
+One event loop works in rounds. While a commit runs, messages gather; when it returns, its items are
+published and the next round begins (group commit, self-clocking: no delay when idle, larger groups
+under load). One transaction covers all sessions of the actor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import ray
+
+from actors import wire
+from actors.collab import room as effects
+from actors.collab.history import Item, encoded
+from actors.collab.messages import nack_frame
+from actors.collab.presence import PRESENCE_INTERVAL_MS
+from actors.collab.room import Address, Joining, LookUp, Room, Subscriber, answer_known
+from actors.collab.sequencer import Client, Sequencer
+from actors.ot.text import ChangeSet, from_units, to_units
+from actors.stream import Offer, Stream, StreamServer
+from cluster.errors import Conflict, SynqError
+from cluster.settings import get_settings
+from cluster.storage import items as log_store
+from cluster.storage.database import Database
+from cluster.storage.models import Item as ItemRow
+from cluster.telemetry import configure_logging, get_logger
+
+log = get_logger(__name__)
+
+# Messages that wait for their round. Beyond it, edits are refused (`overloaded`) at once.
+INBOX = 20_000
+# A client this far behind is served from storage; further, it gets the state instead.
+OLDER_ITEMS = 20_000
+GOING_AWAY = 4000
+REMOVED = 4501
+
+
+@dataclass(slots=True)
+class Live:
+    """A loaded session and what its shell knows of it."""
+
+    room: Room
+    epoch: int
+    snapshot_rev: int
+    idle_since: float
+    snapshotting: bool = False
+    presence_due: float = 0.0
+
+
+class SessionHost:
+    """The sessions of one process. `SessionActor` is its Ray face; tests drive it directly."""
+
+    def __init__(self, database: Database, *, max_units: int, snapshot_every: int) -> None:
+        self._database = database
+        self._max_units = max_units
+        self._snapshot_every = snapshot_every
+        self._live: dict[str, Live] = {}
+        self._streams: dict[int, Stream] = {}
+        self._inbox: list[tuple[Stream, wire.ToActor]] = []
+        self._wake = asyncio.Event()
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._resumed: list[tuple[str, Joining]] = []
+        self.server = StreamServer(self)
+
+    def start(self) -> None:
+        """Begin working."""
+        self._spawn(self._work())
+        self._spawn(self._tick())
+
+    async def stop(self) -> None:
+        """Cancel everything; what is not committed was never acknowledged."""
+        for job in self._jobs:
+            job.cancel()
+        await asyncio.gather(*self._jobs, return_exceptions=True)
+
+    # --- who owns what ---------------------------------------------------------------------
+
+    async def acquire(self, session: str, epoch: int) -> None:
+        """Load a session under ``epoch``; an older owner's memory of it here is dropped.
+
+        Raises:
+            NotFound: there is no such session. Any failure leaves it not loaded: unavailable,
+                never empty.
+        """
+        self.release(session)
+        async with self._database.read() as sql:
+            stored = await log_store.load(sql, session)
+        if stored.epoch != epoch:
+            raise Conflict(f"session {session!r} is at epoch {stored.epoch}, not {epoch}")
+        sequencer = Sequencer(
+            lineage=stored.lineage,
+            rev=stored.snapshot_rev,
+            units=to_units(stored.state),
+            clients={name: Client(**known) for name, known in stored.clients.items()},
+            max_units=self._max_units,
+        )
+        for row in stored.items:
+            sequencer.replay(from_row(row, len(sequencer.units)))
+        room = Room(session, stored.kind, sequencer)
+        self._live[session] = Live(room, epoch, stored.snapshot_rev, time.monotonic())
+        log.info("session loaded", session=session, epoch=epoch, rev=sequencer.rev)
+
+    def release(self, session: str, code: int = GOING_AWAY, reason: str = "session moved") -> None:
+        """Forget a session; its sockets are closed with ``code``."""
+        live = self._live.pop(session, None)
+        if live is None:
+            return
+        for link in {address.link for address in live.room.subscribers}:
+            self._send(link, wire.Ended(session, code, reason))
+        log.info("session released", session=session, reason=reason)
+
+    def sessions(self) -> dict[str, int]:
+        """Return ``{session: epoch}`` of what is loaded."""
+        return {session: live.epoch for session, live in self._live.items()}
+
+    async def passivate(self, idle_s: float) -> list[str]:
+        """Unload the sessions without subscribers for so long; return which."""
+        unloaded = []
+        for session, live in list(self._live.items()):
+            if self._is_idle(live, idle_s):
+                if live.room.sequencer.rev > live.snapshot_rev:
+                    await (self._start_snapshot(session, live) or asyncio.sleep(0))
+                if self._is_idle(live, idle_s):  # nobody came meanwhile
+                    self.release(session, reason="idle")
+                    unloaded.append(session)
+        return unloaded
+
+    @staticmethod
+    def _is_idle(live: Live, idle_s: float) -> bool:
+        return (
+            not live.room.subscribers
+            and not live.room.pending
+            and time.monotonic() - live.idle_since > idle_s
+        )
+
+    # --- stream handler --------------------------------------------------------------------
+
+    def stream_opened(self, stream: Stream) -> None:
+        """Take a replica's stream."""
+        self._streams[stream.id] = stream
+
+    def stream_frame(self, stream: Stream, frame: bytes) -> None:
+        """Queue a replica's message for the next round."""
+        try:
+            message = wire.decode_to_actor(frame)
+        except msgspec.DecodeError:
+            log.exception("stream frame not understood")
+            stream.close()
+            return
+        if len(self._inbox) >= INBOX and isinstance(message, wire.EditFrom):
+            edit = message.edit
+            payload = nack_frame(edit, "overloaded", "too busy", retry_after_ms=1_000)
+            stream.send(wire.encode(wire.Reply(message.socket, payload)))
+            return
+        self._inbox.append((stream, message))
+        self._wake.set()
+
+    def stream_closed(self, stream: Stream) -> None:
+        """A replica is gone, with its sockets."""
+        self._streams.pop(stream.id, None)
+        self._inbox = [entry for entry in self._inbox if entry[0] is not stream]
+        for live in self._live.values():
+            live.room.link_lost(stream.id)
+            live.idle_since = time.monotonic()
+
+    # --- rounds ----------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            inbox, self._inbox = self._inbox, []
+            resumed, self._resumed = self._resumed, []
+            touched: dict[str, Live] = {}
+            for session, joining in resumed:
+                live = self._live.get(session)
+                if live is not None:
+                    live.room.resume(joining)
+                    touched[session] = live
+            now = time.time_ns() // 1_000_000
+            for stream, message in inbox:
+                try:
+                    self._take(stream, message, now, touched)
+                except Exception:  # one message must not end the others' sessions
+                    log.exception("message failed", kind=type(message).__name__)
+            await self._commit(touched)
+            for session, live in touched.items():
+                if self._live.get(session) is live:
+                    self._finish(session, live)
+
+    def _take(
+        self, stream: Stream, message: wire.ToActor, now: int, touched: dict[str, Live]
+    ) -> None:
+        session = _session_of(message)
+        live = self._live.get(session)
+        if live is None:
+            if isinstance(message, wire.Follow | wire.EditFrom):
+                self._send(stream.id, wire.Ended(session, GOING_AWAY, "session not here"))
+            return
+        touched[session] = live
+        room = live.room
+        at = Address(stream.id, message.socket)
+        if isinstance(message, wire.EditFrom):
+            room.edit(at, message.edit, now)
+        elif isinstance(message, wire.PresenceFrom):
+            room.say(at, message.presence, now)
+        elif isinstance(message, wire.Follow):
+            who = Subscriber(message.client, message.user, message.role, message.permissions)
+            room.subscribe(at, who, message.since, message.id)
+            for joining in room.needs_older():
+                room.postpone(joining)
+                self._spawn(self._fetch_older(session, live, joining))
+        elif isinstance(message, wire.SyncFrom):
+            room.sync(at, message.sync)
+            for joining in room.needs_older():
+                room.postpone(joining)
+                self._spawn(self._fetch_older(session, live, joining))
+        elif isinstance(message, wire.Unfollow):
+            room.unsubscribe(at)
+            live.idle_since = time.monotonic()
+
+    async def _commit(self, touched: dict[str, Live]) -> None:
+        """Make the round's items durable; sessions whose items cannot be are released."""
+        appends = [
+            log_store.Append(session, live.epoch, [to_row(session, live.epoch, item) for item in p])
+            for session, live in touched.items()
+            if (p := live.room.pending)
+        ]
+        if not appends:
+            return
+        try:
+            refused = await log_store.append(self._database, appends)
+        except Exception:
+            # Unknown outcome: what was sent may or may not be there. Forget the memory; the next
+            # owner reads the truth, and clients resend what they have no answer for.
+            log.exception("commit failed", sessions=[a.session for a in appends])
+            for append in appends:
+                self.release(append.session, reason="storage unavailable")
+            return
+        for session in refused:
+            self.release(session, reason="owned by another")
+
+    def _finish(self, session: str, live: Live) -> None:
+        for effect in live.room.finish():
+            if isinstance(effect, LookUp):
+                self._spawn(self._look_up(effect))
+            else:
+                self._perform(session, effect)
+        live.idle_since = time.monotonic()
+        self._tell_presence(session, live)
+        if live.room.sequencer.rev - live.snapshot_rev >= self._snapshot_every:
+            self._start_snapshot(session, live)
+
+    def _tell_presence(self, session: str, live: Live) -> None:
+        """Send the merged presence, if there is any and the last went out long enough ago.
+
+        Only between rounds: positions are true at a rev that everyone has by then.
+        """
+        now = time.monotonic()
+        if live.room.presence.changed and now >= live.presence_due:
+            live.presence_due = now + PRESENCE_INTERVAL_MS / 1_000
+            frame = live.room.take_presence()
+            if frame is not None:
+                self._perform(session, frame)
+
+    def _start_snapshot(self, session: str, live: Live) -> asyncio.Task[None] | None:
+        """Keep the state as it is now; call between rounds, when all of it is durable."""
+        if live.snapshotting:
+            return None
+        live.snapshotting = True
+        sequencer = live.room.sequencer
+        clients = {
+            name: {"user": c.user, "acked": c.acked, "rev": c.rev}
+            for name, c in sequencer.clients.items()
+            if c.acked
+        }
+        values = (sequencer.rev, sequencer.units, clients)
+        return self._spawn(self._snapshot(session, live, *values))
+
+    def _perform(self, session: str, effect: effects.Effect) -> None:
+        if isinstance(effect, effects.Batch):
+            frame = wire.encode(
+                wire.Items(session, [(i.client, i.full, i.own) for i in effect.items])
+            )
+            for link in effect.links:
+                self._send_raw(link, frame)
+        elif isinstance(effect, effects.Here):
+            frame = wire.encode(wire.Broadcast(session, effect.payload))
+            for link in effect.links:
+                self._send_raw(link, frame)
+        elif isinstance(effect, effects.Reply):
+            self._send(effect.to.link, wire.Reply(effect.to.socket, effect.payload))
+        elif isinstance(effect, effects.Joined):
+            joined = wire.Joined(effect.to.socket, session, effect.client, effect.payload)
+            self._send(effect.to.link, joined)
+        elif isinstance(effect, effects.Kick):
+            self._send(effect.to.link, wire.Kick(effect.to.socket, effect.code, effect.reason))
+
+    # --- beside the rounds -----------------------------------------------------------------
+
+    async def _fetch_older(self, session: str, live: Live, joining: Joining) -> None:
+        assert joining.since is not None  # noqa: S101
+        base = live.room.sequencer.ring.base
+        if base - joining.since.rev <= OLDER_ITEMS:
+            try:
+                async with self._database.read() as sql:
+                    rows = await log_store.items_after(sql, session, joining.since.rev, up_to=base)
+                joining.older = [from_row(row, 0) for row in rows]
+            except Exception:
+                log.exception("history unavailable", session=session)
+        if joining.older is None or len(joining.older) != base - joining.since.rev:
+            joining.since = None  # not to be had: the whole state instead
+        self._resumed.append((session, joining))
+        self._wake.set()
+
+    async def _look_up(self, look_up: LookUp) -> None:
+        edit, known = look_up.edit, look_up.known
+        try:
+            async with self._database.read() as sql:
+                found = await log_store.known(sql, edit.session, edit.client, known.seqs)
+        except Exception:
+            log.exception("history unavailable", session=edit.session)
+            return  # no answer: the client will ask again
+        if len(found) == len(known.seqs):
+            for frame in answer_known(edit, known, found):
+                self._send(look_up.to.link, wire.Reply(look_up.to.socket, frame))
+
+    async def _snapshot(
+        self, session: str, live: Live, rev: int, units: str, clients: dict[str, Any]
+    ) -> None:
+        try:
+            async with self._database.session() as sql:
+                await log_store.put_snapshot(
+                    sql,
+                    session,
+                    epoch=live.epoch,
+                    rev=rev,
+                    lineage=live.room.sequencer.lineage,
+                    state=from_units(units),
+                    clients=clients,
+                )
+            live.snapshot_rev = rev
+        except SynqError as error:
+            log.warning("snapshot refused", session=session, error=error.message)
+        except Exception:
+            log.exception("snapshot failed", session=session)
+        finally:
+            live.snapshotting = False
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(PRESENCE_INTERVAL_MS / 1_000)
+            now = time.time_ns() // 1_000_000
+            for session, live in self._live.items():
+                if not live.room.pending:  # else the end of the round does it
+                    live.room.presence.expire(now)
+                    self._tell_presence(session, live)
+
+    def _send(self, link: int, message: wire.ToReplica) -> None:
+        self._send_raw(link, wire.encode(message))
+
+    def _send_raw(self, link: int, frame: bytes) -> None:
+        stream = self._streams.get(link)
+        if stream is not None:
+            stream.send(frame)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        job = asyncio.ensure_future(work)
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
+        return job
+
+
+@ray.remote(num_cpus=0, max_restarts=0, max_concurrency=1_000)
+class SessionActor:
+    """Owns the live sessions that the directory gives it, in a process of its own."""
+
+    async def start(self) -> None:
+        """Open the database and listen for replicas. Called once, by the directory."""
+        settings = get_settings()
+        configure_logging(settings)
+        self._database = Database(settings, pool_size=2)
+        self._host = SessionHost(
+            self._database,
+            max_units=settings.max_document_bytes,
+            snapshot_every=settings.snapshot_every,
+        )
+        await self._host.server.start(ray.util.get_node_ip_address())
+        self._host.start()
+
+    async def offer(self) -> Offer:
+        """Return where and with what secret a replica opens its stream."""
+        return self._host.server.offer()
+
+    async def acquire(self, session: str, epoch: int) -> None:
+        """See `SessionHost.acquire`."""
+        await self._host.acquire(session, epoch)
+
+    async def release(self, session: str, code: int, reason: str) -> None:
+        """See `SessionHost.release`."""
+        self._host.release(session, code, reason)
+
+    async def sessions(self) -> dict[str, int]:
+        """See `SessionHost.sessions`."""
+        return self._host.sessions()
+
+    async def passivate(self, idle_s: float) -> list[str]:
+        """See `SessionHost.passivate`."""
+        return await self._host.passivate(idle_s)
+
+    async def pid(self) -> int:
+        """Return the process id; for operators and fault tests."""
+        return os.getpid()
+
+
+def to_row(session: str, epoch: int, item: Item) -> dict[str, Any]:
+    """Return the item as the log keeps it."""
+    return {
+        "session_id": session,
+        "rev": item.rev,
+        "epoch": epoch,
+        "client": item.client,
+        "user_id": item.user,
+        "seq": item.seq,
+        "kind": item.kind,
+        "op": _json(item.op),
+        "inverse": None if item.inverse is None else _json(item.inverse),
+        "group": item.group,
+        "digest": item.digest,
+        "ts": item.ts,
+    }
+
+
+def from_row(row: ItemRow, length: int) -> Item:
+    """Return a logged item; ``length`` is the document's before it."""
+    op = ChangeSet.from_json(_parse(row.op or "[]"))
+    return encoded(
+        Item(
+            rev=row.rev,
+            client=row.client,
+            user=row.user_id,
+            seq=row.seq,
+            kind=row.kind,
+            op=op,
+            inverse=None,
+            length=length,
+            digest=row.digest,
+            ts=row.ts,
+            group=row.group,
+        )
+    )
+
+
+_parse: Callable[[str], Any] = msgspec.json.Decoder().decode
+
+
+def _json(change: ChangeSet) -> str:
+    return msgspec.json.encode(change.to_json()).decode()
+
+
+def _session_of(message: wire.ToActor) -> str:
+    if isinstance(message, wire.Follow | wire.Unfollow):
+        return message.session
+    if isinstance(message, wire.EditFrom):
+        return message.edit.session
+    if isinstance(message, wire.PresenceFrom):
+        return message.presence.session
+    if isinstance(message, wire.SyncFrom):
+        return message.sync.session
+    return ""
