@@ -13,6 +13,8 @@ export interface Peer {
   color: string | null;
   cursor: number | null;
   selection: readonly (readonly [number, number])[];
+  /** Grows whenever this peer itself moved, not when its place was moved by others' edits. */
+  moves: number;
 }
 
 /** How many confirmed changes are kept, to bring a position of an older revision up to date. */
@@ -66,7 +68,7 @@ export class PresenceBook {
     op.iterChanges((_fromA, _toA, _fromB, toB) => {
       end = toB;
     });
-    if (end !== null) this.entries.set(client, { ...peer, cursor: session.toVisible(end), selection: [] });
+    if (end !== null) this.entries.set(client, { ...peer, cursor: session.toVisible(end), selection: [], moves: peer.moves + 1 });
   }
 
   update(clients: Record<string, PresenceEntry | null>, rev: number, session: TextSession): void {
@@ -110,6 +112,7 @@ export class PresenceBook {
       color: typeof state.color === "string" && /^#[0-9a-f]{6}$/i.test(state.color) ? state.color : null,
       cursor: place(state.cursor),
       selection,
+      moves: (this.entries.get(client)?.moves ?? 0) + 1,
     };
   }
 }

@@ -1,0 +1,140 @@
+import { useCallback, useEffect, useMemo, useRef, useState, type ReactElement } from "react";
+import { ApiError, RestClient, type Identity, type Session } from "../lib/rest";
+import { Home } from "./Home";
+import { displayName, saveDisplayName, signIn, type SignIn as SignInResult } from "./identity";
+import { SignIn } from "./SignIn";
+import { Workbench } from "./Workbench";
+
+/** The session an address names: `/s/<id>` or `/?session=<id>`. */
+export function sessionOf(location: Pick<Location, "pathname" | "search">): string | null {
+  const path = /^\/s\/([^/]+)\/?$/.exec(location.pathname);
+  try {
+    if (path?.[1]) return decodeURIComponent(path[1]);
+  } catch {
+    return null;
+  }
+  return new URLSearchParams(location.search).get("session");
+}
+
+export function App({ linkToken }: { linkToken: string | null }): ReactElement {
+  const [result, setResult] = useState<SignInResult | null>(null);
+  const asked = useRef(false);
+  const start = useCallback(() => {
+    setResult(null);
+    void signIn(linkToken, sessionStorage).then(setResult);
+  }, [linkToken]);
+  useEffect(() => {
+    // Once per page: a second guest would be a second user.
+    if (asked.current) return;
+    asked.current = true;
+    start();
+  }, [start]);
+
+  if (result === null) return <Message title="Signing in…" />;
+  if (result.outcome === "needs_token") return <SignIn message={result.message} onResult={setResult} />;
+  if (result.outcome === "failed") return <Message title="SynQ is not answering" detail={result.message} onRetry={start} />;
+  return <SignedIn identity={result.identity} />;
+}
+
+function SignedIn({ identity }: { identity: Identity }): ReactElement {
+  const rest = useMemo(() => new RestClient(() => identity.token), [identity.token]);
+  const [name, setName] = useState(() => displayName(sessionStorage, identity));
+  const [session, setSession] = useState(() => sessionOf(window.location));
+
+  useEffect(() => {
+    const onPop = (): void => setSession(sessionOf(window.location));
+    window.addEventListener("popstate", onPop);
+    return () => window.removeEventListener("popstate", onPop);
+  }, []);
+
+  const rename = useCallback(
+    (wanted: string) => {
+      saveDisplayName(sessionStorage, wanted);
+      setName(displayName(sessionStorage, identity));
+    },
+    [identity],
+  );
+  const open = useCallback((id: string) => {
+    window.history.pushState(null, "", `/s/${encodeURIComponent(id)}`);
+    setSession(id);
+  }, []);
+
+  const common = { identity, rest, name, onName: rename };
+  if (session === null) return <Home {...common} onOpen={open} />;
+  return <Opened key={session} id={session} {...common} />;
+}
+
+type Opening = { phase: "opening" } | { phase: "open"; session: Session } | { phase: "failed"; title: string; detail: string; retry: boolean };
+
+function Opened({ id, identity, rest, name, onName }: {
+  id: string;
+  identity: Identity;
+  rest: RestClient;
+  name: string;
+  onName: (name: string) => void;
+}): ReactElement {
+  const [view, setView] = useState<Opening>({ phase: "opening" });
+  const [attempt, setAttempt] = useState(0);
+  useEffect(() => {
+    let stopped = false;
+    openSession(rest, id).then(
+      (next) => {
+        if (!stopped) setView(next);
+      },
+      (error: unknown) => {
+        if (!stopped) setView(failureOf(error));
+      },
+    );
+    return () => {
+      stopped = true;
+    };
+  }, [rest, id, attempt]);
+
+  if (view.phase === "opening") return <Message title="Opening the session…" />;
+  if (view.phase === "failed") {
+    const retry = view.retry ? { onRetry: () => setAttempt(attempt + 1) } : {};
+    return <Message title={view.title} detail={view.detail} home {...retry} />;
+  }
+  return <Workbench session={view.session} identity={identity} rest={rest} name={name} onName={onName} />;
+}
+
+async function openSession(rest: RestClient, id: string): Promise<Opening> {
+  const session = await rest.session(id);
+  if (session.kind !== "text") {
+    return { phase: "failed", title: "Not a text session", detail: `“${session.name}” is a ${session.kind} session; this editor opens text sessions.`, retry: false };
+  }
+  if (session.visibility === "public" && session.role !== "owner") await rest.join(id);
+  return { phase: "open", session };
+}
+
+function failureOf(error: unknown): Opening {
+  if (error instanceof ApiError && error.status === 404) {
+    return { phase: "failed", title: "No such session", detail: "It does not exist, or it is private and you are not in it.", retry: false };
+  }
+  return { phase: "failed", title: "The session did not open", detail: error instanceof Error ? error.message : "Unknown error.", retry: true };
+}
+
+function Message({ title, detail, home, onRetry }: { title: string; detail?: string; home?: boolean; onRetry?: () => void }): ReactElement {
+  return (
+    <main className="centered">
+      <div className={detail ? "card" : "card plain"} role="status">
+        <h1>{title}</h1>
+        {detail && <p>{detail}</p>}
+        {(onRetry || home) && (
+          <p className="row">
+            {onRetry && (
+              <button type="button" className="primary" onClick={onRetry}>
+                Try again
+              </button>
+            )}
+            {home && (
+              <a className="button" href="/">
+                All sessions
+              </a>
+            )}
+          </p>
+        )}
+      </div>
+    </main>
+  );
+}
