@@ -8,7 +8,7 @@
  */
 export type MessageClass = "edit" | "presence" | "control";
 
-const SECOND_SHARE: Record<MessageClass, number> = { edit: 0.8, presence: 0.4, control: 0.9 };
+const SECOND_SHARE: Record<MessageClass, number> = { edit: 0.8, presence: 0.6, control: 0.9 };
 const MINUTE_SHARE: Record<MessageClass, number> = { edit: 0.9, presence: 0.5, control: 0.95 };
 /** Of the per-second allowance, what may go without any spacing. */
 const BURST_SHARE = 0.4;

@@ -57,6 +57,8 @@ export class TextChannel {
   private closed = false;
   /** The in-flight message was handed to the present socket. */
   private sentHere = false;
+  /** The in-flight edit was refused as stale: it goes again against the present revision. */
+  private rebaseWanted = false;
   private rejections = 0;
   private resyncs = 0;
   private presence: (() => PresenceState) | null = null;
@@ -353,8 +355,6 @@ export class TextChannel {
     this.subscribe(true);
   }
 
-  private rebaseWanted = false;
-
   /** Start over from a whole state, keeping the user's unconfirmed text. */
   private resync(): void {
     clearTimeout(this.ackTimer);
@@ -381,8 +381,7 @@ export class TextChannel {
     let message = fresh ? this.state.send() : this.state.resend();
     if (!fresh && this.rebaseWanted) message = this.state.rebase();
     this.rebaseWanted = false;
-    if (message === null || !this.wire.transmit(message)) return;
-    if (!fresh) this.wire.countResend();
+    if (message === null) return;
     this.sentHere = true;
     clearTimeout(this.ackTimer);
     this.ackTimer = setTimeout(() => {
@@ -390,6 +389,9 @@ export class TextChannel {
       this.sentHere = false;
       this.flush();
     }, ACK_TIMEOUT_MS);
+    // Not sent: the socket is going, and the next one brings it.
+    if (!this.wire.transmit(message)) this.sentHere = false;
+    else if (!fresh) this.wire.countResend();
   }
 
   private flushLater(delay: number): void {

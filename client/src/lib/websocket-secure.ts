@@ -362,14 +362,13 @@ export class SecureWebSocketClient implements Wire {
 
   #ping(timeoutMs: number, token?: string): void {
     const frame = { type: "ping", t: Math.round(performance.now()), ...(token === undefined ? {} : { token }) };
-    if (!this.#sendRaw(frame)) return;
-    this.#stats.pingsSent += 1;
     clearTimeout(this.#deadTimer);
     const epoch = this.#epoch;
     // Any frame disarms this (see #received): a socket that says nothing at all to a ping is dead.
     this.#deadTimer = setTimeout(() => {
       if (epoch === this.#epoch) void this.#lost(1006, "", true);
     }, timeoutMs);
+    if (this.#sendRaw(frame)) this.#stats.pingsSent += 1;
   }
 
   /** `expiresAt` is in seconds of the epoch. */

@@ -51,7 +51,7 @@ export function RunPanel(props: {
         </label>
         <label className="inline-field">
           <span>Seed</span>
-          <input inputMode="numeric" value={seed} placeholder="random" onChange={(event) => props.onSeed(event.target.value)} size={7} aria-invalid={typeof settings === "string" && settings.startsWith("Seed")} />
+          <input inputMode="numeric" value={seed} placeholder="any" onChange={(event) => props.onSeed(event.target.value)} size={7} aria-invalid={typeof settings === "string" && settings.startsWith("Seed")} />
         </label>
         <span className="spacer" />
         {running ? (
@@ -75,7 +75,11 @@ export function RunPanel(props: {
         {view.phase === "idle" && (
           <div className="empty">
             <p>
-              Run the program on this cluster's simulator. <kbd>Ctrl</kbd> <kbd>Enter</kbd> does it from the editor.
+              Run the program on this cluster's simulator.
+              <span className="keys-hint">
+                {" "}
+                <kbd>Ctrl</kbd> <kbd>Enter</kbd> does it from the editor.
+              </span>
             </p>
             {props.blocked && <p className="muted">{props.blocked}</p>}
           </div>

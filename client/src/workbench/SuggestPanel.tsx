@@ -92,8 +92,11 @@ export function SuggestPanel({ rest, text, blocked, announce }: {
 
 function Answer({ prediction }: { prediction: Prediction }): ReactElement {
   const shown = prediction.predictions.slice(0, 5);
+  const block = useRef<HTMLDivElement>(null);
+  // Below a tall histogram the answer would be out of sight.
+  useEffect(() => block.current?.scrollIntoView({ block: "nearest" }), [prediction]);
   return (
-    <div className="panel-body">
+    <div className="panel-body" ref={block}>
       <ol className="predictions">
         {shown.map(({ label, confidence }) => (
           <li key={label} data-label={label}>

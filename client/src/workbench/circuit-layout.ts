@@ -7,7 +7,7 @@ import type { Drawing, DrawingOp } from "../lib/rest";
 export const ROW = 46;
 export const BOX = 32;
 const TOP = 26;
-const GAP = 16;
+const GAP = 13;
 const CLASSICAL_ROW = 38;
 const CHAR = 7.4;
 const SMALL_CHAR = 5.9;
