@@ -1,0 +1,89 @@
+"""Make the version that ships: ``python -m train.pretrain``.
+
+Same code, data and seed give the same weights. QASMBench is only looked at afterwards, where its
+files are found in ``$SYNQ_TEST_DATA`` (default ``../shared/data/circuits/qasmbench``).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+
+from train.datasets import DatasetSpec, dataset_path, load_dataset
+from train.families import QASMBENCH
+from train.features import circuit_features
+from train.metrics import classification, rounded
+from train.models import restore
+from train.pattern_recognition import KIND, PatternConfig, PatternRecognitionTrainer
+from train.registry import PRETRAINED, Version, load_version, save_version
+
+logger = logging.getLogger(__name__)
+
+CONFIG = PatternConfig(epochs=30)
+SPEC = DatasetSpec()
+
+
+def evaluate_files(version: Version, directory: Path) -> dict[str, Any] | None:
+    """Measure ``version`` on the files of QASMBench in ``directory``; None where there are none."""
+    from qiskit import qasm2
+
+    rows, labels, names = [], [], []
+    for name, family in QASMBENCH.items():
+        path = directory / f"{name}.qasm"
+        if path.exists() and family in version.labels:
+            circuit = qasm2.load(path, custom_instructions=qasm2.LEGACY_CUSTOM_INSTRUCTIONS)
+            rows.append(circuit_features(circuit))
+            labels.append(version.labels.index(family))
+            names.append(name)
+    if not rows:
+        return None
+    probabilities = restore(version).probabilities(np.array(rows, np.float32))
+    truth = np.array(labels, np.int64)
+    wrong = {
+        name: f"{version.labels[guess]}, is {version.labels[label]}"
+        for name, guess, label in zip(names, probabilities.argmax(axis=1), truth, strict=True)
+        if guess != label
+    }
+    measured = rounded(classification(probabilities, truth))
+    return {**measured, "files": len(names), "wrong": wrong}
+
+
+def main() -> None:
+    """Train, measure, write ``pretrained/pattern-recognition``."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logger.setLevel(logging.INFO)  # Qiskit logs every pass at INFO
+    target = PRETRAINED / KIND
+    with tempfile.TemporaryDirectory() as scratch:
+        ray.init(include_dashboard=False, log_to_driver=False)
+        try:
+            dataset = load_dataset(
+                SPEC, Path(scratch), lambda done, of: logger.info("%d/%d rows", done, of)
+            )
+            trained = PatternRecognitionTrainer(
+                CONFIG, dataset, storage=Path(scratch), name="pretrain"
+            ).fit()
+        finally:
+            ray.shutdown()
+        card = {**trained.card, "name": "Algorithm families", "created_at": 0, "training_s": None}
+        draft = Path(scratch) / "draft"
+        save_version(draft, trained.weights, card)
+        files = Path(os.environ.get("SYNQ_TEST_DATA", "../shared/data/circuits")) / "qasmbench"
+        card["metrics"]["qasmbench"] = evaluate_files(load_version(draft), files)
+        save_version(target, trained.weights, card)
+        kept = dataset_path(SPEC, target)
+        for old in target.glob("patterns-*.npz"):
+            old.unlink()
+        if not kept.exists():
+            shutil.copy(dataset_path(SPEC, Path(scratch)), kept)
+    logger.info("%s", card["metrics"])
+
+
+if __name__ == "__main__":
+    main()
