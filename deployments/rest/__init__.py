@@ -1,0 +1,1 @@
+"""REST: one router a noun. Routes translate; the services of ``actors`` decide."""

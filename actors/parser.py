@@ -1,0 +1,195 @@
+"""The reader of untrusted circuits: a Ray actor in front of one warm sandboxed process.
+
+Every surface that takes program text (parsing for a page, storing, submitting jobs, asking a model)
+asks here. The actor queues, the sandbox bounds: a program that hangs or crashes a parser costs its
+own caller an error and the others some waiting, never the process they wait for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, cast
+
+import ray
+from ray.actor import ActorHandle
+from ray.exceptions import RayActorError
+
+from actors import NAMESPACE
+from actors.directory import call
+from actors.sandbox import Sandbox
+from cluster.errors import SynqError, Unavailable
+from cluster.settings import Settings, get_settings
+from quantum.limits import Limits
+from quantum.plan import allowed_memory
+
+NAME = "synq-parser"
+# Beyond what a warm process has. A program at every limit takes under 400 MiB (OpenQASM 3, 1 MiB).
+MEMORY_BYTES = 1 << 30
+# Programs waiting at once; each is read in milliseconds, so a longer queue means an attack.
+MAX_WAITING = 256
+# A waiting caller is served after those before it, each of which may take the whole timeout.
+PATIENCE = 6
+
+
+class CircuitParser(Protocol):
+    """Reads untrusted programs. Raises what ``actors.analysis`` does, or ``too_complex``."""
+
+    async def analyze(self, qasm: str) -> dict[str, Any]:
+        """Return the answer of ``POST /circuits/parse``."""
+
+    async def inspect(self, qasm: str, shots: int | None = None) -> dict[str, Any]:
+        """Return summary and, with ``shots``, the simulation's plan or why there is none."""
+
+    async def features(self, qasm: str) -> list[float]:
+        """Return the feature vector of the program."""
+
+
+class LocalParser:
+    """A sandbox behind a bounded queue, in this process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        limits = Limits.of(settings)
+        self._limits = {
+            "bytes": limits.bytes,
+            "operations": limits.operations,
+            "qubits": limits.qubits,
+        }
+        self.sandbox = Sandbox(
+            "actors.analysis", timeout_s=settings.parse_timeout_s, memory_bytes=MEMORY_BYTES
+        )
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sandbox")
+        self._waiting = 0
+
+    async def start(self) -> None:
+        """Start the process and wait until it is warm."""
+        await self._run(self.sandbox.start)
+
+    async def analyze(self, qasm: str) -> dict[str, Any]:
+        """Return the answer of ``POST /circuits/parse``."""
+        return cast("dict[str, Any]", await self._ask("analyze", qasm))
+
+    async def inspect(self, qasm: str, shots: int | None = None) -> dict[str, Any]:
+        """Return summary and, with ``shots``, the simulation's plan or why there is none."""
+        memory = allowed_memory(self._settings)
+        answer = await self._ask("inspect", qasm, shots=shots, memory_bytes=memory)
+        return cast("dict[str, Any]", answer)
+
+    async def features(self, qasm: str) -> list[float]:
+        """Return the feature vector of the program."""
+        return cast("list[float]", await self._ask("features", qasm))
+
+    async def close(self) -> None:
+        """End the process."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        await asyncio.to_thread(self.sandbox.close)
+
+    async def _ask(self, op: str, qasm: str, **more: Any) -> Any:
+        if self._waiting >= MAX_WAITING:
+            raise Unavailable(f"{MAX_WAITING} programs are waiting to be read; try again")
+        request = {"op": op, "qasm": qasm, "limits": self._limits, **more}
+        self._waiting += 1
+        try:
+            return await self._run(self.sandbox.call, request)
+        finally:
+            self._waiting -= 1
+
+    async def _run(self, function: Any, *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+
+
+class ParserActor:
+    """The Ray shell."""
+
+    async def __init__(self) -> None:  # type: ignore[misc] # Ray awaits it
+        self._parser = LocalParser(get_settings())
+        await self._parser.start()
+
+    async def ready(self) -> bool:
+        """Answer once the process is warm."""
+        return True
+
+    async def analyze(self, qasm: str) -> dict[str, Any]:
+        """See ``CircuitParser``."""
+        return await self._parser.analyze(qasm)
+
+    async def inspect(self, qasm: str, shots: int | None) -> dict[str, Any]:
+        """See ``CircuitParser``."""
+        return await self._parser.inspect(qasm, shots)
+
+    async def features(self, qasm: str) -> list[float]:
+        """See ``CircuitParser``."""
+        return await self._parser.features(qasm)
+
+
+class RayParser:
+    """The actor, asked from another process."""
+
+    def __init__(self, actor: ActorHandle, settings: Settings) -> None:
+        self._actor = actor
+        self._timeout_s = PATIENCE * settings.parse_timeout_s
+
+    async def analyze(self, qasm: str) -> dict[str, Any]:
+        """See ``CircuitParser``."""
+        return cast("dict[str, Any]", await self._call(self._actor.analyze.remote(qasm)))
+
+    async def inspect(self, qasm: str, shots: int | None = None) -> dict[str, Any]:
+        """See ``CircuitParser``."""
+        return cast("dict[str, Any]", await self._call(self._actor.inspect.remote(qasm, shots)))
+
+    async def features(self, qasm: str) -> list[float]:
+        """See ``CircuitParser``."""
+        return cast("list[float]", await self._call(self._actor.features.remote(qasm)))
+
+    async def _call(self, ref: Any) -> Any:
+        try:
+            return await call(ref, self._timeout_s)
+        except RayActorError:
+            raise Unavailable("the reader of circuits is being restarted; try again") from None
+
+
+async def inspect_all(
+    parser: CircuitParser, programs: Sequence[str], shots: int | None
+) -> list[dict[str, Any] | SynqError]:
+    """Inspect many programs, each distinct text once, a few at a time so that others get turns."""
+    distinct = list(dict.fromkeys(programs))
+    answers: dict[str, dict[str, Any] | SynqError] = {}
+    turns = asyncio.Semaphore(4)
+
+    async def one(qasm: str) -> None:
+        async with turns:
+            try:
+                answers[qasm] = await parser.inspect(qasm, shots)
+            except SynqError as error:
+                if error.retryable:
+                    raise
+                answers[qasm] = error
+
+    async with asyncio.TaskGroup() as group:
+        for qasm in distinct:
+            group.create_task(one(qasm))
+    return [answers[qasm] for qasm in programs]
+
+
+def start(settings: Settings) -> ActorHandle:
+    """Get or create the actor."""
+    return (
+        ray.remote(ParserActor)
+        .options(
+            name=NAME,
+            namespace=NAMESPACE,
+            get_if_exists=True,
+            lifetime="detached",
+            max_restarts=-1,
+            num_cpus=0,
+            max_concurrency=2 * MAX_WAITING,
+        )
+        .remote()
+    )
+
+
+def handle() -> ActorHandle:
+    """Return the running actor."""
+    return ray.get_actor(NAME, namespace=NAMESPACE)

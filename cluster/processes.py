@@ -1,0 +1,117 @@
+"""The processes of one SynQ on this machine: marking them, finding them, ending them.
+
+Ray and HAProxy outlive a parent that was killed. Every process SynQ starts inherits a mark in its
+environment that names the data directory; what carries the mark and has no living ``synq up`` above
+it is a left-over, and no other process ever is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from cluster.errors import SynqError
+
+MARK = "SYNQ_INSTANCE"
+TERM_TIMEOUT_S = 2.0
+
+
+class AlreadyRunning(SynqError):
+    """Another ``synq up`` holds this data directory."""
+
+    code = "already_running"
+
+
+def run_dir(data_dir: Path) -> Path:
+    """Return the directory of run files, made if need be; closed to others."""
+    path = data_dir.resolve() / "run"
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+@contextmanager
+def exclusive(data_dir: Path) -> Iterator[None]:
+    """Hold the data directory; the system lets go of it when this process ends, however it does.
+
+    Raises:
+        AlreadyRunning: names the process that holds it.
+    """
+    with (run_dir(data_dir) / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            info = read_info(data_dir)
+            holder = f" (process {info['pid']})" if info else ""
+            raise AlreadyRunning(f"SynQ runs already on {data_dir.resolve()}{holder}") from error
+        yield
+
+
+def write_info(data_dir: Path, info: dict[str, Any]) -> None:
+    """Leave word that this process runs, for ``synq status`` and ``synq down``."""
+    process = psutil.Process()
+    info = {"pid": process.pid, "started": process.create_time(), **info}
+    path = run_dir(data_dir) / "info.json"
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(info, indent=2) + "\n")
+    draft.replace(path)
+
+
+def read_info(data_dir: Path) -> dict[str, Any] | None:
+    """Return what runs, or None where nothing does."""
+    try:
+        info: dict[str, Any] = json.loads((run_dir(data_dir) / "info.json").read_text())
+        process = psutil.Process(info["pid"])
+        alive = process.is_running() and abs(process.create_time() - info["started"]) < 1.0
+    except (OSError, ValueError, KeyError, psutil.Error):
+        return None
+    return info if alive else None
+
+
+def remove_info(data_dir: Path) -> None:
+    """Take the word back."""
+    (run_dir(data_dir) / "info.json").unlink(missing_ok=True)
+
+
+def marked(data_dir: Path) -> list[psutil.Process]:
+    """Return the processes that carry this data directory's mark, this one excepted."""
+    mark = str(data_dir.resolve())
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get(MARK) == mark:
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue  # ended meanwhile, or somebody else's
+    return found
+
+
+def end_marked(data_dir: Path, *, timeout_s: float = TERM_TIMEOUT_S) -> int:
+    """End every process of this data directory but this one; return how many there were.
+
+    First politely, then not: HAProxy would wait for its last socket, Ray's workers for their tasks.
+    """
+    ended: set[int] = set()
+    deadline = time.monotonic() + timeout_s
+    while processes := marked(data_dir):
+        for process in processes:
+            late = time.monotonic() > deadline
+            if process.pid in ended and not late:
+                continue
+            ended.add(process.pid)
+            try:
+                process.send_signal(signal.SIGKILL if late else signal.SIGTERM)
+            except psutil.Error:
+                continue
+        psutil.wait_procs(processes, timeout=0.1)
+        if time.monotonic() > deadline + 10.0:
+            break
+    return len(ended)

@@ -1,0 +1,65 @@
+"""The Serve applications: sockets at ``/ws``, everything else of HTTP at ``/``, inference inside.
+
+Three applications, so that a heavy request never delays a keystroke and each is replaced alone. The
+number of socket replicas is fixed: each change of replicas reloads the edge.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray import serve
+from ray.serve import RunTarget
+
+from cluster.settings import Settings
+
+# A socket is one request for all its life; beyond the cap the handler itself answers 503, so Serve
+# must let that many more in.
+REFUSAL_MARGIN = 500
+
+
+def _build_collaborate() -> Any:
+    from deployments.collaborate import build
+
+    return build()
+
+
+def _build_api() -> Any:
+    from deployments.api import build
+
+    return build()
+
+
+def targets(settings: Settings) -> list[RunTarget]:
+    """Return the applications to run."""
+    collaborate = serve.deployment(serve.ingress(_build_collaborate)()).options(
+        name="Ingress",
+        num_replicas=settings.ingress_replicas,
+        max_ongoing_requests=settings.websocket_max_connections + REFUSAL_MARGIN,
+        ray_actor_options={"num_cpus": 0},
+        health_check_timeout_s=30,
+        graceful_shutdown_timeout_s=5,
+    )
+    api = serve.deployment(serve.ingress(_build_api)()).options(
+        name="Api",
+        num_replicas=1,
+        max_ongoing_requests=200,
+        ray_actor_options={"num_cpus": 0},
+        graceful_shutdown_timeout_s=5,
+    )
+    return [
+        RunTarget(collaborate.bind(), name="collaborate", route_prefix="/ws"),
+        RunTarget(api.bind(), name="api", route_prefix="/"),
+    ]
+
+
+def start_actors(settings: Settings) -> list[Any]:
+    """Make sure that the named actors run; return calls that end when each is ready."""
+    from actors import directory
+
+    return [directory.start(settings).start.remote()]
+
+
+def deploy(settings: Settings) -> None:
+    """Run the applications; returns when all are up."""
+    serve.run_many(targets(settings))
