@@ -34,16 +34,21 @@ def analyze(request: Request) -> dict[str, Any]:
     try:
         program = _program(request)
     except BadCircuit as error:
-        return {
-            "valid": False,
-            "format": error.details.get("format"),
-            "diagnostics": error.diagnostics,
-        }
+        return refused(error)
     return {
         "valid": True,
         **summary(program),
         "diagnostics": [],
         "drawing": draw(program.circuit),
+    }
+
+
+def refused(error: BadCircuit) -> dict[str, Any]:
+    """Return the answer for a program that cannot be read."""
+    return {
+        "valid": False,
+        "format": error.details.get("format"),
+        "diagnostics": error.diagnostics,
     }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import Any, Protocol, cast
 
 import ray
@@ -17,12 +18,14 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayActorError
 
 from actors import NAMESPACE
+from actors.analysis import refused
 from actors.directory import call
 from actors.sandbox import Sandbox
 from cluster.errors import SynqError, Unavailable
 from cluster.settings import Settings, get_settings
-from quantum.limits import Limits
+from quantum.limits import BadCircuit, Limits
 from quantum.plan import allowed_memory
+from quantum.scan import check_text
 
 NAME = "synq-parser"
 # Beyond what a warm process has. A program at every limit takes under 400 MiB (OpenQASM 3, 1 MiB).
@@ -51,12 +54,7 @@ class LocalParser:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        limits = Limits.of(settings)
-        self._limits = {
-            "bytes": limits.bytes,
-            "operations": limits.operations,
-            "qubits": limits.qubits,
-        }
+        self._limits = Limits.of(settings)
         self.sandbox = Sandbox(
             "actors.analysis", timeout_s=settings.parse_timeout_s, memory_bytes=MEMORY_BYTES
         )
@@ -69,7 +67,10 @@ class LocalParser:
 
     async def analyze(self, qasm: str) -> dict[str, Any]:
         """Return the answer of ``POST /circuits/parse``."""
-        return cast("dict[str, Any]", await self._ask("analyze", qasm))
+        try:
+            return cast("dict[str, Any]", await self._ask("analyze", qasm))
+        except BadCircuit as error:
+            return refused(error)
 
     async def inspect(self, qasm: str, shots: int | None = None) -> dict[str, Any]:
         """Return summary and, with ``shots``, the simulation's plan or why there is none."""
@@ -89,7 +90,8 @@ class LocalParser:
     async def _ask(self, op: str, qasm: str, **more: Any) -> Any:
         if self._waiting >= MAX_WAITING:
             raise Unavailable(f"{MAX_WAITING} programs are waiting to be read; try again")
-        request = {"op": op, "qasm": qasm, "limits": self._limits, **more}
+        check_text(qasm, self._limits)
+        request = {"op": op, "qasm": qasm, "limits": asdict(self._limits), **more}
         self._waiting += 1
         try:
             return await self._run(self.sandbox.call, request)

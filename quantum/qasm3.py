@@ -455,7 +455,8 @@ class _Converter(ConvertVisitor):
     def visit_QuantumGate(self, node: ast.QuantumGate, context: Any) -> Any:
         symbol = context.symbol_table.get(node.name.name, node)
         if symbol is not None and isinstance(symbol.type, types.Gate):
-            expected, given = symbol.type.n_classical, len(node.arguments)
+            kinds, given = symbol.type.n_classical, len(node.arguments)
+            expected = kinds if isinstance(kinds, int) else len(kinds)
             if expected != given:
                 raise ConversionError(
                     f"gate {node.name.name!r} takes {expected} parameters, not {given}", node

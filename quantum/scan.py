@@ -114,11 +114,7 @@ def scan(text: str, limits: Limits) -> Scan:
         BadCircuit: it is longer, wider or expands to more than ``limits`` allow, includes a file
             other than the two standard ones, nests too deeply, or names another version.
     """
-    size = len(text.encode("utf-8", "surrogatepass"))
-    if size > limits.bytes:
-        raise BadCircuit.at(
-            1, 1, f"the program has {size:,} bytes; at most {limits.bytes:,} are allowed"
-        )
+    check_text(text, limits)
     fmt, source = _without_comments(text)
     if not source.strip():
         raise BadCircuit.at(1, 1, "the program is empty; it starts with OPENQASM 3.0;", format=fmt)
@@ -132,6 +128,20 @@ def scan(text: str, limits: Limits) -> Scan:
     except BadCircuit as error:
         error.details["format"] = fmt
         raise
+
+
+def check_text(text: str, limits: Limits) -> None:
+    """Refuse a text too long, or with characters no database and no pipe would carry."""
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise Places(text).refuse(error.start, "half of a surrogate pair is no character") from None
+    if size > limits.bytes:
+        raise BadCircuit.at(
+            1, 1, f"the program has {size:,} bytes; at most {limits.bytes:,} are allowed"
+        )
+    if (null := text.find("\0")) >= 0:
+        raise Places(text).refuse(null, "a NUL character cannot be stored")
 
 
 class Places:

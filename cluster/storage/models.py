@@ -179,7 +179,7 @@ class Job(Base):
 
 
 class JobCircuit(Base):
-    """One circuit of a job, its input as it was at submission and, once run, its result."""
+    """One circuit of a job: its input as it was at submission, how to run it, and its result."""
 
     __tablename__ = "job_circuits"
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
@@ -187,6 +187,7 @@ class JobCircuit(Base):
     circuit_id: Mapped[str | None] = mapped_column(String(32))
     session_id: Mapped[str | None] = mapped_column(String(32), index=True)
     qasm: Mapped[str] = mapped_column(Text)
+    plan: Mapped[dict[str, Any]] = mapped_column(default=dict)
     result: Mapped[dict[str, Any] | None]
     finished_at: Mapped[int | None]
 

@@ -187,6 +187,7 @@ def upgrade() -> None:
         sa.Column("circuit_id", sa.String(length=32), nullable=True),
         sa.Column("session_id", sa.String(length=32), nullable=True),
         sa.Column("qasm", sa.Text(), nullable=False),
+        sa.Column("plan", sa.JSON(), nullable=False),
         sa.Column("result", sa.JSON(), nullable=True),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
