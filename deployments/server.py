@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 
 import uvicorn
-from ray.serve._private import http_util
+from ray.serve._private import http_util, replica
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -20,6 +20,9 @@ from cluster.settings import get_settings
 # Serve hands the handler uvicorn's own `receive` where this header says so: no task and no queue
 # between, and the reader's pace reaches the sender (`replica.py`, direct ingress).
 UNDISTURBED = (b"x-request-disconnect-disabled", b"?1")
+
+
+_ADD_PORT = replica.add_port_to_grpc_server
 
 
 class DirectSockets:
@@ -35,8 +38,20 @@ class DirectSockets:
         await self._app(scope, receive, send)
 
 
+def keep_to_loopback() -> None:
+    """Bind this replica's inner gRPC server to loopback too; Serve itself asks for all addresses.
+
+    Called by every replica before that server starts: those with a route through `middlewares`.
+    """
+    if get_settings().loopback and replica.add_port_to_grpc_server is _ADD_PORT:
+        replica.add_port_to_grpc_server = lambda server, address: _ADD_PORT(
+            server, address.replace("[::]", "127.0.0.1")
+        )
+
+
 def middlewares() -> list[Middleware]:
     """Bind uvicorn's WebSocket options; return the middleware of every server."""
+    keep_to_loopback()
     if not isinstance(http_util.uvicorn.Config, functools.partial):
         settings = get_settings()
         http_util.uvicorn.Config = functools.partial(
