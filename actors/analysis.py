@@ -17,7 +17,7 @@ from quantum.drawing import draw
 from quantum.limits import BadCircuit, Limits
 from quantum.plan import plan
 from quantum.read import Program, read
-from quantum.simulate import check_runnable
+from quantum.simulate import prepare
 
 # One of each path, so that the first real program meets imported modules and built tables.
 _WARM = (
@@ -64,8 +64,8 @@ def inspect(request: Request) -> dict[str, Any]:
     if shots is None:
         return answer
     try:
-        check_runnable(program.circuit)
-        chosen = plan(program.circuit, shots=shots, memory_bytes=request["memory_bytes"])
+        circuit = prepare(program.circuit).circuit
+        chosen = plan(circuit, shots=shots, memory_bytes=request["memory_bytes"])
     except InvalidInput as error:
         return {**answer, "plan": None, "refusal": error.message}
     return {

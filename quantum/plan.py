@@ -56,15 +56,14 @@ class Plan:
 
 
 def plan(circuit: QuantumCircuit, *, shots: int, memory_bytes: int) -> Plan:
-    """Choose a method for ``circuit`` that fits in ``memory_bytes``.
+    """Choose a method for ``circuit``, without idle qubits, that fits in ``memory_bytes``.
 
     Raises:
         TooBig: nothing fits; names what each method would need and what is allowed.
     """
     survey = _Survey(circuit)
     survey.block(circuit, {bit: index for index, bit in enumerate(circuit.qubits)})
-    # With control flow, Aer keeps idle qubits too.
-    qubits = circuit.num_qubits if survey.flow else len(survey.active)
+    qubits = circuit.num_qubits
     gates = survey.gates
     runs = shots if survey.dynamic else 1
     overhead = 2.0 + 0.05 * gates
@@ -134,11 +133,9 @@ class _Survey:
     """
 
     circuit: QuantumCircuit
-    active: set[int] = field(default_factory=set)
     gates: int = 0
     clifford: bool = True
     dynamic: bool = False
-    flow: bool = False
     unbounded: bool = False
     measured: set[int] = field(default_factory=set)
     moving: set[int] = field(default_factory=set)
@@ -155,7 +152,7 @@ class _Survey:
                 self._add(op, qubits)
 
     def _flow(self, op: ControlFlowOp, qubits: list[int]) -> None:
-        self.dynamic = self.flow = True
+        self.dynamic = True
         times = 1
         if op.name == "for_loop":
             times = len(op.params[0])
@@ -166,7 +163,6 @@ class _Survey:
                 self.block(inner, dict(zip(inner.qubits, qubits, strict=False)))
 
     def _add(self, op: Any, qubits: list[int]) -> None:
-        self.active.update(qubits)
         size, clifford = self._size(op)
         self.gates += size
         self.clifford &= clifford
@@ -226,11 +222,10 @@ class _Survey:
 
     def bond_bits(self) -> int:
         """Return an upper bound of log2 of the bond dimension, on a line in wire order."""
-        order = {qubit: position for position, qubit in enumerate(sorted(self.active))}
-        count = len(order)
+        count = int(self.circuit.num_qubits)
         if self.unbounded:
             return count // 2
-        crossing = _sums(((order[a], order[b], weight) for a, b, weight in self.spans), count)
+        crossing = _sums(self.spans, count)
         bits = (
             min(weight, cut + 1, count - cut - 1)
             for cut, weight in enumerate(crossing[: count - 1])

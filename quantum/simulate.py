@@ -2,7 +2,7 @@
 
 Outcomes are Qiskit's: the rightmost character is bit 0, registers stand last-declared first with a
 space between. A circuit that measures nothing is measured whole at its end, into a register of its
-own, whose bits alone make up the outcomes.
+own, whose bits alone make up the outcomes; qubit 0 is then the rightmost.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import warnings
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from qiskit import QuantumCircuit, transpile
-from qiskit.circuit import ControlFlowOp
+from qiskit.circuit import ControlFlowOp, Qubit
+from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.exceptions import QiskitError
 from qiskit_aer import AerSimulator
 
@@ -45,8 +48,29 @@ def circuit_seed(seed: int, index: int) -> int:
     return int.from_bytes(digest) & 0x7FFFFFFF
 
 
-def check_runnable(circuit: QuantumCircuit) -> None:
-    """Refuse what no simulator could run.
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """A circuit made ready to run: idle qubits left out, measured in the end if not before."""
+
+    circuit: QuantumCircuit
+    kept: tuple[int, ...] | None
+    """Which qubit each bit of an outcome belongs to, where we added the measurement."""
+    width: int
+
+    def outcome(self, key: str) -> str:
+        """Return an outcome of ``circuit`` as one of the circuit that was given."""
+        if self.kept is None:
+            return key
+        # Our register was added last and stands first; declared ones stayed zero.
+        measured = key.partition(" ")[0]
+        bits = ["0"] * self.width
+        for qubit, bit in zip(self.kept, reversed(measured), strict=True):
+            bits[-1 - qubit] = bit
+        return "".join(bits)
+
+
+def prepare(circuit: QuantumCircuit) -> Runnable:
+    """Make ``circuit`` ready to run.
 
     Raises:
         Unbound: names the parameters without a value.
@@ -60,44 +84,66 @@ def check_runnable(circuit: QuantumCircuit) -> None:
         )
     if circuit.num_qubits == 0:
         raise InvalidInput("the circuit has no qubits, so there is nothing to simulate")
+    measured = _measures(circuit)
+    index = {bit: position for position, bit in enumerate(circuit.qubits)}
+    kept = _active(circuit, index)
+    if len(kept) < circuit.num_qubits:
+        circuit = _only(circuit, kept, index)
+    elif not measured:
+        circuit = circuit.copy()
+    if not measured:
+        circuit.measure_all()
+    return Runnable(circuit, None if measured else tuple(kept), len(index))
+
+
+def _active(circuit: QuantumCircuit, index: dict[Any, int]) -> list[int]:
+    active = {
+        index[bit]
+        for item in circuit.data
+        if item.operation.name not in ("barrier", "delay")
+        for bit in item.qubits
+    }
+    return sorted(active) or [0]
+
+
+def _only(circuit: QuantumCircuit, kept: list[int], index: dict[Any, int]) -> QuantumCircuit:
+    """Return ``circuit`` without the qubits nothing happens to: each would double its state."""
+    narrow = QuantumCircuit([Qubit() for _ in kept], circuit.clbits, *circuit.cregs)
+    narrow.global_phase = circuit.global_phase
+    place = dict(zip(kept, narrow.qubits, strict=True))
+    for item in circuit.data:
+        qubits = [place.get(index[bit]) for bit in item.qubits]
+        if None not in qubits:
+            narrow.append(item.operation, qubits, item.clbits, copy=False)
+    return narrow
 
 
 def simulate(
-    circuit: QuantumCircuit, plan: Plan, *, shots: int, seed: int, threads: int = 1
+    runnable: Runnable, plan: Plan, *, shots: int, seed: int, threads: int = 1
 ) -> dict[str, int]:
-    """Run ``circuit`` and return how often each outcome came.
+    """Run a circuit and return how often each outcome came.
 
     The counts depend on circuit, method, shots, seed and threads alone.
 
     Raises:
-        Unbound: it has parameters without values.
         SimulationFailed: Aer refused; carries its reason.
     """
-    check_runnable(circuit)
-    measured = _measures(circuit)
-    if not measured:
-        circuit = circuit.copy()
-        circuit.measure_all()
-    flow = any(isinstance(item.operation, ControlFlowOp) for item in circuit.data)
-    backend = _backend(plan.method, threads, not flow)
+    backend = _backend(plan.method, threads)
+    native = _native(plan.method)
+    circuit = runnable.circuit
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if flow or not all(
-                item.operation.name in _native(plan.method) for item in circuit.data
-            ):
+            if not all(item.operation.name in native for item in circuit.data):
                 # Only what Aer does not take as it is gets expanded; nothing is optimised.
-                circuit = transpile(circuit, backend, optimization_level=0)
+                circuit = transpile(circuit, basis_gates=_basis(plan.method), optimization_level=0)
             result = backend.run(circuit, shots=shots, seed_simulator=seed).result()
+            if not result.success:
+                raise SimulationFailed(_reason(result))
+            counts = result.get_counts()
     except QiskitError as error:
         raise SimulationFailed(str(error.message)) from None
-    if not result.success:
-        raise SimulationFailed(_reason(result))
-    counts: dict[str, int] = result.get_counts()
-    if not measured:
-        # The declared registers stayed zero; ours was added last and stands first.
-        counts = {outcome.partition(" ")[0]: count for outcome, count in counts.items()}
-    return {str(outcome): int(count) for outcome, count in counts.items()}
+    return {runnable.outcome(key): int(count) for key, count in counts.items()}
 
 
 def _measures(circuit: QuantumCircuit) -> bool:
@@ -111,25 +157,32 @@ def _measures(circuit: QuantumCircuit) -> bool:
     return False
 
 
-@lru_cache(maxsize=32)
-def _backend(method: Method, threads: int, truncate: bool) -> AerSimulator:
+@lru_cache(maxsize=16)
+def _backend(method: Method, threads: int) -> AerSimulator:
     # Parallel over amplitudes only: shots or circuits side by side would draw from other streams.
+    # Truncation is ours: Aer's also loses the label a loop jumps to after the last measurement.
     return AerSimulator(
         method=method,
-        # Leaving out idle qubits also loses the label a loop jumps to after the last measurement.
-        enable_truncation=truncate,
+        enable_truncation=False,
         max_parallel_threads=threads,
         max_parallel_experiments=1,
         max_parallel_shots=1,
     )
 
 
+_FLOW = frozenset({"if_else", "for_loop", "while_loop", "switch_case"})
+
+
 @lru_cache(maxsize=4)
 def _native(method: Method) -> frozenset[str]:
-    """Return the instructions Aer runs as they are, those with blocks apart."""
-    target = _backend(method, 1, True).target
-    flow = {"if_else", "for_loop", "while_loop", "switch_case"}
-    return frozenset(set(target.operation_names) - flow | {"barrier"})
+    """Return the instructions Aer runs as they are; what has blocks may hold others."""
+    return frozenset(_backend(method, 1).target.operation_names) - _FLOW | {"barrier"}
+
+
+@lru_cache(maxsize=4)
+def _basis(method: Method) -> list[str]:
+    """Return what the transpiler may leave: it must know the gates by name."""
+    return sorted((_native(method) | _FLOW) & get_standard_gate_name_mapping().keys() | _FLOW)
 
 
 def _reason(result: object) -> str:
