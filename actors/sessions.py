@@ -72,6 +72,8 @@ class SessionService:
                 f"expected a document of at most {self._settings.max_document_bytes} characters, "
                 f"got {len(content)}"
             )
+        if "\0" in content:
+            raise InvalidInput("expected a document without NUL characters")
         from_units(content)  # refuses half of a surrogate pair
         async with self._database.session() as sql:
             row = await store.create(

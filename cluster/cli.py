@@ -81,6 +81,7 @@ def _run(settings: Settings) -> None:
     started = time.monotonic()
     runtime.prepare_environment(settings, edge)
     asyncio.run(_migrate(settings))
+    status = 0
     try:
         import ray
 
@@ -101,7 +102,6 @@ def _run(settings: Settings) -> None:
             signal.pause()
     except KeyboardInterrupt:
         _say("Stopping …")
-        status = 0
     except SynqError as error:
         log.error("did not start", error=error.message)
         status = 2

@@ -119,6 +119,8 @@ class Settings(BaseSettings):
     simulation_memory_bytes: int = Field(
         0, ge=0, description="memory of one simulation; 0: half of what the machine has free"
     )
+    training_workers: int = Field(1, ge=1, le=1_024, description="workers of one training job")
+    training_timeout_s: float = Field(7_200.0, gt=0, description="time of one training job")
 
     # Ray
     num_cpus: int | None = Field(None, ge=1, description="CPUs Ray may use; unset: all")

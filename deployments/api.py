@@ -11,13 +11,15 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 
+from actors import parser
+from actors.circuits import CircuitService
 from actors.sessions import SessionService
 from cluster import __version__
 from cluster.identity.tokens import get_tokens
 from cluster.settings import get_settings
 from cluster.storage.database import Database
 from cluster.telemetry import configure_logging
-from deployments.rest import auth, collaboration, health, problems
+from deployments.rest import auth, circuits, collaboration, health, problems
 from deployments.rest.dependencies import Services
 from deployments.rest.middleware import Envelope
 
@@ -30,11 +32,14 @@ def build_services() -> Services:
     """Build the services of this process from its settings."""
     settings = get_settings()
     database = Database(settings)
+    sessions = SessionService(database, settings)
+    reader = parser.RayParser(parser.start(settings), settings)
     return Services(
         settings=settings,
         database=database,
         tokens=get_tokens(),
-        sessions=SessionService(database, settings),
+        sessions=sessions,
+        circuits=CircuitService(database, reader, sessions.text),
     )
 
 
@@ -59,7 +64,7 @@ def build() -> Any:
     )
     app.state.services = services
     problems.install(app)
-    for router in (health.router, auth.router, collaboration.router):
+    for router in (health.router, auth.router, collaboration.router, circuits.router):
         app.include_router(router)
     _serve_page(app)
     return Envelope(app, max_body_bytes=2 * settings.max_document_bytes + BODY_OVERHEAD_BYTES)

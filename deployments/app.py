@@ -55,9 +55,9 @@ def targets(settings: Settings) -> list[RunTarget]:
 
 def start_actors(settings: Settings) -> list[Any]:
     """Make sure that the named actors run; return calls that end when each is ready."""
-    from actors import directory
+    from actors import directory, parser
 
-    return [directory.start(settings).start.remote()]
+    return [directory.start(settings).start.remote(), parser.start(settings).ready.remote()]
 
 
 def deploy(settings: Settings) -> None:

@@ -34,6 +34,8 @@ Json = list[int | list[int | str]]
 # Real edits have a handful of sections. A bound keeps one message's work bounded.
 MAX_SECTIONS = 10_000
 
+# NUL: PostgreSQL carries none.
+_NO_LINE = re.compile("[\n\r\0]")
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LONE = re.compile("[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]")
@@ -123,10 +125,10 @@ class ChangeSet:
                 size = part[0]
                 lines = part[1:]
                 for line in lines:
-                    if not isinstance(line, str) or "\n" in line or "\r" in line:
+                    if not isinstance(line, str) or _NO_LINE.search(line):
                         raise InvalidInput(
-                            f"section {index}: expected lines of text without line breaks, "
-                            f"got {line!r:.80}"
+                            f"section {index}: expected lines of text without line breaks "
+                            f"or NUL, got {line!r:.80}"
                         )
                 text = to_units("\n".join(lines))
                 if not text.isascii() and _LONE.search(text):
@@ -137,7 +139,9 @@ class ChangeSet:
                 )
             if size < 0:
                 raise InvalidInput(f"section {index}: expected a length of at least 0, got {size}")
-            sections.append((size, text))
+            # Keeping nothing says nothing; CodeMirror never writes it and trips over it.
+            if size or text is not None:
+                sections.append((size, text))
         return cls(sections)
 
     def to_json(self) -> Json:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from actors.circuits import CircuitService
 from actors.sessions import SessionService
 from cluster.errors import Unauthenticated
 from cluster.identity.tokens import Principal, Tokens
@@ -22,7 +23,7 @@ class Services:
     database: Database
     tokens: Tokens
     sessions: SessionService
-    circuits: Any = None
+    circuits: CircuitService
     jobs: Any = None
     learning: Any = None
 

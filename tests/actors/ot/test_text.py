@@ -129,6 +129,7 @@ def test_mapping_over_a_composition_differs() -> None:
         ([[]], "expected n"),
         ([[0, 5]], "lines of text"),
         ([[0, "a\nb"]], "line breaks"),
+        ([[0, "a\0b"]], "NUL"),
         ([[0, "\ud800"]], "surrogate"),
         ([1] * 10_001, "at most 10000"),
     ],
@@ -136,6 +137,12 @@ def test_mapping_over_a_composition_differs() -> None:
 def test_refuses(value: object, message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         ChangeSet.from_json(value)
+
+
+def test_keeping_nothing_says_nothing() -> None:
+    change = ChangeSet.from_json([0, 2, [0, "x"], 0])
+    assert change.to_json() == [2, [0, "x"]]
+    assert change.map(ChangeSet.from_json([[1], 1])).to_json() == [1, [0, "x"]]
 
 
 def test_refuses_an_edge_inside_a_surrogate_pair() -> None:
