@@ -76,7 +76,7 @@ async def test_the_drawing_follows_the_text(new_user: NewUser) -> None:
     await ada.page.keyboard.press("Home")
     await expect(ada.page.locator(".circuit-readout")).to_have_text("h on q[0]")
     await ada.page.keyboard.press("ArrowRight")
-    await expect(ada.page.locator(".circuit-readout")).to_contain_text("cx on q[1]")
+    await expect(ada.page.locator(".circuit-readout")).to_have_text("rz(pi/4) on q[1]")
 
 
 async def test_an_error_is_shown_at_its_line(new_user: NewUser) -> None:
