@@ -80,6 +80,9 @@ class SessionHost:
         for job in self._jobs:
             job.cancel()
         await asyncio.gather(*self._jobs, return_exceptions=True)
+        for stream in self._streams.values():
+            stream.close()
+        await self.server.close()
 
     # --- who owns what ---------------------------------------------------------------------
 

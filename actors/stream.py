@@ -165,6 +165,12 @@ class StreamServer:
         )
         self._host, self._port = self._server.sockets[0].getsockname()[:2]
 
+    async def close(self) -> None:
+        """Listen no more; streams that are open stay."""
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+
     def offer(self) -> Offer:
         """Return an address and a secret that opens one stream within 10 s."""
         now = asyncio.get_running_loop().time()

@@ -1,0 +1,281 @@
+"""The session actor's shell over real databases: durable before visible, one owner, once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from actors import wire
+from actors.collab.history import RING_ITEMS
+from actors.collab.messages import Edit, Since, Sync
+from actors.session import SessionHost
+from actors.stream import Stream, connect
+from cluster.errors import Conflict, NotFound
+from cluster.storage import items as log_store
+from cluster.storage import sessions
+from cluster.storage.database import Database
+
+A, B = "client-a", "client-b"
+
+
+class Replica:
+    """The other end of the stream, by hand."""
+
+    def __init__(self) -> None:
+        self.messages: asyncio.Queue[Any] = asyncio.Queue()
+        self.stream: Stream
+
+    def stream_opened(self, stream: Stream) -> None:
+        self.stream = stream
+
+    def stream_frame(self, stream: Stream, frame: bytes) -> None:
+        self.messages.put_nowait(wire.decode_to_replica(frame))
+
+    def stream_closed(self, stream: Stream) -> None:
+        self.messages.put_nowait(None)
+
+    async def next(self) -> Any:
+        return await asyncio.wait_for(self.messages.get(), 10)
+
+    async def frame(self) -> dict[str, Any]:
+        value: dict[str, Any] = json.loads((await self.next()).payload)
+        return value
+
+    def say(self, message: Any) -> None:
+        self.stream.send(wire.encode(message))
+
+    def follow(self, session: str, client: str, *, socket: int = 1, since: Any = None) -> None:
+        permissions = ("read", "write")
+        follow = wire.Follow(socket, session, client, client, "editor", permissions, since)
+        self.say(follow)
+
+    def edit(self, session: str, client: str, seq: int, rev: int, *ops: Any) -> None:
+        message = {"session": session, "client": client, "seq": seq, "rev": rev, "ops": list(ops)}
+        self.say(wire.EditFrom(1, msgspec.convert(message, Edit)))
+
+
+@pytest.fixture
+async def host(database: Database) -> AsyncIterator[SessionHost]:
+    host = SessionHost(database, max_units=100_000, snapshot_every=10)
+    await host.server.start("127.0.0.1")
+    host.start()
+    yield host
+    await host.stop()
+
+
+@pytest.fixture
+async def replica(host: SessionHost) -> AsyncIterator[Replica]:
+    replica = Replica()
+    await connect(host.server.offer(), replica)
+    yield replica
+    replica.stream.close()
+    await asyncio.wait_for(replica.stream.closed.wait(), 10)
+
+
+async def new_session(database: Database, content: str = "") -> str:
+    async with database.session() as sql:
+        row = await sessions.create(
+            sql, owner="alice", name="n", kind="text", content=content,
+            visibility="private", public_role="viewer",
+        )  # fmt: skip
+        return row.id
+
+
+async def take_over(database: Database, session: str) -> int:
+    async with database.session() as sql:
+        return await log_store.fence(sql, session)
+
+
+async def stored_text(database: Database, session: str) -> tuple[int, str]:
+    fresh = SessionHost(database, max_units=100_000, snapshot_every=10)
+    await fresh.acquire(session, await take_over(database, session))
+    sequencer = fresh._live[session].room.sequencer
+    return sequencer.rev, sequencer.units
+
+
+async def test_what_is_shown_is_stored(
+    database: Database, host: SessionHost, replica: Replica
+) -> None:
+    session = await new_session(database, "ab")
+    await host.acquire(session, await take_over(database, session))
+    replica.follow(session, A)
+    joined = await replica.next()
+    assert isinstance(joined, wire.Joined)
+    assert json.loads(joined.payload)["state"] == "ab"
+    replica.edit(session, A, 1, 0, [2, [0, "c"]])
+    batch = await replica.next()
+    assert isinstance(batch, wire.Items)
+    async with database.read() as sql:
+        rows = await log_store.items_after(sql, session, 0)
+    assert [(r.rev, r.seq, r.op, r.inverse) for r in rows] == [(1, 1, '[2,[0,"c"]]', "[2,[1]]")]
+
+
+async def test_survives_being_forgotten(
+    database: Database, host: SessionHost, replica: Replica
+) -> None:
+    """Snapshots, replay, deduplication and seqs are the same after a load from storage."""
+    session = await new_session(database)
+    await host.acquire(session, await take_over(database, session))
+    replica.follow(session, A)
+    await replica.next()
+    text = ""
+    for seq in range(1, 26):
+        op = [len(text), [0, "x"]] if text else [[0, "x"]]
+        replica.edit(session, A, seq, seq - 1, op)
+        text += "x"
+        await replica.next()
+    host.release(session)
+    ended = await replica.next()
+    assert (ended.session, ended.code) == (session, 4000)
+    assert await stored_text(database, session) == (25, text)
+
+    await host.acquire(session, await take_over(database, session))
+    replica.follow(session, A)
+    assert (await replica.frame())["acked"] == 25
+    replica.edit(session, A, 25, 24, [24, [0, "x"]])
+    assert await replica.frame() == {
+        "type": "ack", "session": session, "client": A, "seq": 25, "rev": 25,
+    }  # fmt: skip
+    replica.edit(session, A, 3, 2, [2, [0, "x"]])  # long gone from memory
+    assert (await replica.frame())["rev"] == 3
+    replica.edit(session, A, 3, 2, [2, [0, "other"]])
+    assert (await replica.frame())["code"] == "conflict"
+
+
+async def test_a_stale_owner_can_append_nothing(
+    database: Database, host: SessionHost, replica: Replica
+) -> None:
+    session = await new_session(database)
+    await host.acquire(session, await take_over(database, session))
+    replica.follow(session, A)
+    await replica.next()
+    await take_over(database, session)
+    replica.edit(session, A, 1, 0, [[0, "x"]])
+    ended = await replica.next()
+    assert isinstance(ended, wire.Ended)
+    assert await stored_text(database, session) == (0, "")
+    assert session not in host.sessions()
+
+
+async def test_one_sessions_stale_owner_does_not_hurt_another(
+    database: Database, host: SessionHost, replica: Replica
+) -> None:
+    good, bad = await new_session(database), await new_session(database)
+    for session in (good, bad):
+        await host.acquire(session, await take_over(database, session))
+        replica.follow(session, A)
+        await replica.next()
+    await take_over(database, bad)
+    replica.edit(bad, A, 1, 0, [[0, "x"]])
+    replica.edit(good, A, 1, 0, [[0, "y"]])
+    kinds = {type(await replica.next()), type(await replica.next())}
+    assert kinds == {wire.Ended, wire.Items}
+    assert await stored_text(database, good) == (1, "y")
+
+
+async def test_acquiring_under_an_old_epoch_is_refused(
+    database: Database, host: SessionHost
+) -> None:
+    session = await new_session(database)
+    old = await take_over(database, session)
+    await take_over(database, session)
+    with pytest.raises(Conflict, match="epoch"):
+        await host.acquire(session, old)
+
+
+async def test_no_session_is_not_an_empty_one(host: SessionHost) -> None:
+    with pytest.raises(NotFound):
+        await host.acquire("nothing", 1)
+    assert host.sessions() == {}
+
+
+async def test_a_commit_that_fails_acknowledges_nothing(
+    database: Database, host: SessionHost, replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await new_session(database)
+    await host.acquire(session, await take_over(database, session))
+    replica.follow(session, A)
+    await replica.next()
+
+    async def fail(*_: object) -> set[str]:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(log_store, "append", fail)
+    replica.edit(session, A, 1, 0, [[0, "x"]])
+    assert isinstance(await replica.next(), wire.Ended)
+    monkeypatch.undo()
+    await host.acquire(session, await take_over(database, session))
+    replica.follow(session, A)
+    state = await replica.frame()
+    assert (state["acked"], state["state"]) == (0, "")
+    replica.edit(session, A, 1, 0, [[0, "x"]])
+    assert isinstance(await replica.next(), wire.Items)
+
+
+async def test_since_beyond_memory_is_served_from_storage(
+    database: Database, host: SessionHost, replica: Replica
+) -> None:
+    session = await new_session(database)
+    await host.acquire(session, await take_over(database, session))
+    replica.follow(session, A)
+    lineage = (await replica.frame())["lineage"]
+    rev = 0
+    while rev <= RING_ITEMS + 100:
+        ops = [[n, [0, "x"]] if n else [[0, "x"]] for n in range(rev, rev + 500)]
+        replica.edit(session, A, rev + 1, rev, *ops)
+        await replica.next()
+        rev += 500
+    replica.follow(session, B, socket=2, since=Since(lineage, 3))
+    value = await replica.frame()
+    assert "state" not in value
+    assert [item["rev"] for item in value["items"]] == list(range(4, rev + 1))
+    replica.say(wire.SyncFrom(2, Sync(session=session, since=Since(lineage, rev - 1))))
+    assert [item["rev"] for item in (await replica.frame())["items"]] == [rev]
+
+
+async def test_idle_sessions_are_unloaded(
+    database: Database, host: SessionHost, replica: Replica
+) -> None:
+    session = await new_session(database)
+    await host.acquire(session, await take_over(database, session))
+    replica.follow(session, A)
+    await replica.next()
+    replica.edit(session, A, 1, 0, [[0, "x"]])
+    await replica.next()
+    assert await host.passivate(0.0) == []
+    replica.say(wire.Unfollow(1, session))
+    await asyncio.sleep(0.1)
+    assert await host.passivate(0.0) == [session]
+    async with database.read() as sql:
+        stored = await log_store.load(sql, session)
+    assert (stored.snapshot_rev, stored.state, list(stored.items)) == (1, "x", [])
+    assert stored.clients == {A: {"user": A, "acked": 1, "rev": 1}}
+
+
+async def test_a_stream_needs_its_secret_and_only_once(host: SessionHost) -> None:
+    address, port, secret = host.server.offer()
+    good, again, wrong = Replica(), Replica(), Replica()
+    await connect((address, port, secret), good)
+    await asyncio.sleep(0.05)
+    for replica, given in ((again, secret), (wrong, "wrong")):
+        await connect((address, port, given), replica)
+        assert await replica.next() is None
+    assert not good.stream.closed.is_set()
+
+
+async def test_nonsense_on_the_stream_ends_it_alone(
+    database: Database, host: SessionHost, replica: Replica
+) -> None:
+    other = Replica()
+    await connect(host.server.offer(), other)
+    other.stream.send(b"\xc1nonsense")
+    assert await other.next() is None
+    session = await new_session(database)
+    await host.acquire(session, await take_over(database, session))
+    replica.follow(session, A)
+    assert isinstance(await replica.next(), wire.Joined)
