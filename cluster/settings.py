@@ -69,7 +69,7 @@ class Settings(BaseSettings):
         "WEBSOCKET_HEARTBEAT_INTERVAL", 30_000, "milliseconds", ge=100, le=600_000
     )
     websocket_reconnect_max_attempts: int = _plain(
-        "WEBSOCKET_RECONNECT_MAX_ATTEMPTS", 10, "told to clients", ge=0, le=1_000
+        "WEBSOCKET_RECONNECT_MAX_ATTEMPTS", 10, "told to clients", ge=0, le=1_000_000
     )
     rate_limit_per_second: int = _plain(
         "RATE_LIMIT_PER_SECOND", 10, "client messages per user", ge=1, le=1_000_000

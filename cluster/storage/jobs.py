@@ -66,7 +66,7 @@ async def count_finished(session: AsyncSession, job_ids: Sequence[str]) -> dict[
         .where(JobCircuit.job_id.in_(job_ids), JobCircuit.finished_at.is_not(None))
         .group_by(JobCircuit.job_id)
     )
-    return {job_id: count for job_id, count in (await session.execute(query)).tuples()}
+    return dict((await session.execute(query)).tuples().all())
 
 
 async def count_open(session: AsyncSession, owner: str) -> int:
@@ -127,14 +127,14 @@ async def programs(session: AsyncSession, job_id: str, positions: Sequence[int])
     query = select(JobCircuit.position, JobCircuit.qasm).where(
         JobCircuit.job_id == job_id, JobCircuit.position.in_(positions)
     )
-    return {position: qasm for position, qasm in (await session.execute(query)).tuples()}
+    return dict((await session.execute(query)).tuples().all())
 
 
 async def store_results(
-    session: AsyncSession, job_id: str, found: Iterable[tuple[int, dict[str, Any]]]
+    session: AsyncSession, found: Iterable[tuple[str, int, dict[str, Any]]]
 ) -> None:
-    """Store results; the first for a circuit stands, so that storing twice changes nothing."""
-    for position, result in found:
+    """Store results of (job, position); the first stands, so storing twice changes nothing."""
+    for job_id, position, result in found:
         await session.execute(
             update(JobCircuit)
             .where(

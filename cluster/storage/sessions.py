@@ -61,7 +61,7 @@ async def access(session: AsyncSession, session_id: str, user: str) -> Access | 
     row = (await session.execute(query)).one_or_none()
     if row is None:
         return None
-    found, role = row.tuple()
+    found, role = row
     effective = effective_role(
         participant=role, visibility=found.visibility, public_role=found.public_role
     )
@@ -81,7 +81,7 @@ async def visible(
         .where(may_see)
     )
     page = base.where(may_see).order_by(Session.updated_at.desc(), Session.id)
-    rows = (await session.execute(page.limit(limit).offset(offset))).tuples()
+    rows = await session.execute(page.limit(limit).offset(offset))
     found = []
     for row, role in rows:
         effective = effective_role(
@@ -124,7 +124,7 @@ async def participants(session: AsyncSession, session_id: str) -> list[tuple[Par
         .where(Participant.session_id == session_id)
         .order_by(Participant.joined_at, Participant.user_id)
     )
-    return [row.tuple() for row in await session.execute(query)]
+    return [(row[0], row[1]) for row in await session.execute(query)]
 
 
 async def remove(session: AsyncSession, session_id: str) -> None:
