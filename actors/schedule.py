@@ -12,6 +12,8 @@ import itertools
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
+from quantum.plan import Method
+
 # A Ray task costs some 5 ms here; a batch of this much work makes that unimportant.
 BATCH_MS = 100.0
 BATCH_CIRCUITS = 64
@@ -29,6 +31,8 @@ class Task:
     position: int
     cost_ms: float
     qubits: int
+    method: Method = "statevector"
+    memory_bytes: int = 0
     attempts: int = 0
 
 
@@ -50,13 +54,11 @@ class Queue:
     user: str
     pending: deque[Task]
     total: int
-    finished: int
+    shots: int
+    seed: int
+    stored: int
+    """Circuits whose results are committed."""
     running: dict[int, Batch] = field(default_factory=dict)
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing is left to run or to wait for."""
-        return not self.pending and not self.running
 
 
 class Scheduler:
@@ -73,11 +75,13 @@ class Scheduler:
         self._taken = 0
         self._ids = itertools.count(1)
 
-    def add(self, job: str, user: str, tasks: list[Task], *, total: int) -> bool:
+    def add(
+        self, job: str, user: str, tasks: list[Task], *, total: int, shots: int = 1, seed: int = 0
+    ) -> bool:
         """Queue a job's unfinished circuits; False when the job is already known."""
         if job in self.jobs:
             return False
-        self.jobs[job] = Queue(job, user, deque(tasks), total, total - len(tasks))
+        self.jobs[job] = Queue(job, user, deque(tasks), total, shots, seed, total - len(tasks))
         self._users.setdefault(user, deque()).append(job)
         return True
 
@@ -104,12 +108,6 @@ class Scheduler:
         if task.qubits < THREADS_FROM_QUBITS:
             return 1
         return max(1, min(MAX_THREADS, self.cpus // 2))
-
-    def done(self, batch: Batch, count: int) -> None:
-        """Note that ``count`` more circuits of a batch are finished."""
-        queue = self.jobs.get(batch.job)
-        if queue is not None:
-            queue.finished += count
 
     def ended(self, batch: Batch) -> None:
         """Note that a batch runs no more, with all its circuits finished."""

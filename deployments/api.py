@@ -13,13 +13,15 @@ from fastapi.staticfiles import StaticFiles
 
 from actors import parser
 from actors.circuits import CircuitService
+from actors.jobs import JobService
+from actors.runner import RayJobQueue
 from actors.sessions import SessionService
 from cluster import __version__
 from cluster.identity.tokens import get_tokens
 from cluster.settings import get_settings
 from cluster.storage.database import Database
 from cluster.telemetry import configure_logging
-from deployments.rest import auth, circuits, collaboration, health, problems
+from deployments.rest import auth, circuits, collaboration, health, jobs, problems
 from deployments.rest.dependencies import Services
 from deployments.rest.middleware import Envelope
 
@@ -34,12 +36,14 @@ def build_services() -> Services:
     database = Database(settings)
     sessions = SessionService(database, settings)
     reader = parser.RayParser(parser.start(settings), settings)
+    programs = CircuitService(database, reader, sessions.text)
     return Services(
         settings=settings,
         database=database,
         tokens=get_tokens(),
         sessions=sessions,
-        circuits=CircuitService(database, reader, sessions.text),
+        circuits=programs,
+        jobs=JobService(database, settings, programs, reader, RayJobQueue()),
     )
 
 
@@ -64,8 +68,8 @@ def build() -> Any:
     )
     app.state.services = services
     problems.install(app)
-    for router in (health.router, auth.router, collaboration.router, circuits.router):
-        app.include_router(router)
+    for part in (health, auth, collaboration, circuits, jobs):
+        app.include_router(part.router)
     _serve_page(app)
     return Envelope(app, max_body_bytes=2 * settings.max_document_bytes + BODY_OVERHEAD_BYTES)
 

@@ -55,9 +55,13 @@ def targets(settings: Settings) -> list[RunTarget]:
 
 def start_actors(settings: Settings) -> list[Any]:
     """Make sure that the named actors run; return calls that end when each is ready."""
-    from actors import directory, parser
+    from actors import directory, parser, runner
 
-    return [directory.start(settings).start.remote(), parser.start(settings).ready.remote()]
+    return [
+        directory.start(settings).start.remote(),
+        parser.start(settings).ready.remote(),
+        runner.start(settings).start.remote(),
+    ]
 
 
 def deploy(settings: Settings) -> None:
