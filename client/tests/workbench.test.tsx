@@ -212,7 +212,7 @@ describe("small things", () => {
     expect(nameFromFile("C:\\x\\grover_n2.qasm")).toBe("grover_n2");
     expect(nameFromFile(".qasm")).toBe("Untitled");
     expect(labelName("qft")).toBe("Quantum Fourier transform");
-    expect(labelName("unheard")).toBe("unheard");
+    expect(labelName("un-heard_of")).toBe("un heard of");
     expect(ago("2026-01-01T00:00:00Z", Date.parse("2026-01-01T00:07:00Z"))).toBe("7 min ago");
     expect(ago("2026-01-01T00:00:00Z", Date.parse("2026-01-02T03:00:00Z"))).toBe("yesterday");
   });

@@ -43,6 +43,10 @@ export function CircuitView({ drawing, stale }: { drawing: Drawing; stale: boole
     if (op.x - op.width < element.scrollLeft || op.x + op.width + labelWidth > element.scrollLeft + element.clientWidth) {
       element.scrollLeft = op.x - (element.clientWidth - labelWidth) / 2;
     }
+    const [top, bottom] = [rowY(op.box[0]) - ROW, rowY(op.box[1]) + ROW];
+    if (top < element.scrollTop || bottom > element.scrollTop + element.clientHeight) {
+      element.scrollTop = (top + bottom - element.clientHeight) / 2;
+    }
   };
 
   const onKeyDown = (event: KeyboardEvent): void => {
@@ -108,10 +112,15 @@ export function CircuitView({ drawing, stale }: { drawing: Drawing; stale: boole
         </div>
       </div>
       <p className="circuit-readout" id={readout} aria-live="polite">
-        {activeOp ? describeOp(activeOp.op, drawing) : `${layout.ops.length} operations${drawing.truncated ? ", the first of a longer program" : ""}`}
+        {activeOp ? describeOp(activeOp.op, drawing) : size(layout.ops.length, drawing.truncated)}
       </p>
     </div>
   );
+}
+
+function size(operations: number, truncated: boolean): string {
+  if (truncated) return `The first ${operations} operations; the program has more.`;
+  return operations === 1 ? "1 operation" : `${operations} operations`;
 }
 
 /** The colour family of an operation. */

@@ -3,34 +3,32 @@ import type { Prediction, RestClient } from "../lib/rest";
 import { percent } from "./counts";
 import { Icon } from "./icons";
 
+/** The families the shipped model knows, as a person would write them. */
 const NAMES: Record<string, string> = {
-  ae: "Amplitude estimation",
-  bell: "Bell pair",
-  bv: "Bernstein–Vazirani",
-  dj: "Deutsch–Jozsa",
+  adder: "Adder",
+  "amplitude-estimation": "Amplitude estimation",
+  ansatz: "Variational ansatz",
+  "bernstein-vazirani": "Bernstein–Vazirani",
+  "deutsch-jozsa": "Deutsch–Jozsa",
+  "error-correction": "Error correction",
   ghz: "GHZ state",
-  graphstate: "Graph state",
+  "graph-state": "Graph state",
   grover: "Grover search",
+  "hamiltonian-simulation": "Hamiltonian simulation",
   hhl: "HHL linear solver",
+  multiplier: "Multiplier",
   qaoa: "QAOA",
   qft: "Quantum Fourier transform",
-  qftentangled: "QFT on an entangled state",
   qnn: "Quantum neural network",
-  qpeexact: "Phase estimation (exact)",
-  qpeinexact: "Phase estimation (inexact)",
-  qwalk: "Quantum walk",
-  randomcircuit: "Random circuit",
-  realamprandom: "Real-amplitudes ansatz",
-  shor: "Shor's factoring",
-  su2random: "SU(2) ansatz",
-  twolocalrandom: "Two-local ansatz",
-  vqe: "Variational eigensolver",
-  wstate: "W state",
+  qpe: "Phase estimation",
+  "quantum-walk": "Quantum walk",
+  random: "Random circuit",
+  "w-state": "W state",
 };
 
+/** A label in words; one that a later model brings is shown as it is, without its hyphens. */
 export function labelName(label: string): string {
-  const key = label.toLowerCase().replace(/[^a-z0-9]/g, "");
-  return NAMES[key] ?? NAMES[key.replace(/^vqe.*/, "vqe")] ?? label;
+  return NAMES[label] ?? label.replaceAll(/[-_]/g, " ");
 }
 
 type View =

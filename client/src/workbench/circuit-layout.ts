@@ -9,7 +9,7 @@ export const BOX = 32;
 const TOP = 26;
 const GAP = 13;
 const CLASSICAL_ROW = 38;
-const CHAR = 7.4;
+const CHAR = 8.3;
 const SMALL_CHAR = 5.9;
 
 export type Shape = "box" | "target" | "swap" | "phase" | "measure" | "barrier" | "reset" | "block";

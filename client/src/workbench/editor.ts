@@ -32,6 +32,8 @@ const remote = Annotation.define<boolean>();
 export class ProgramEditor {
   readonly view: EditorView;
   private readonly writable = new Compartment();
+  /** Somebody who only watches has no caret to show. */
+  private entered = false;
 
   constructor(parent: HTMLElement, events: EditorEvents) {
     this.view = new EditorView({
@@ -63,6 +65,7 @@ export class ProgramEditor {
             for (const transaction of update.transactions) {
               if (transaction.docChanged && !transaction.annotation(remote)) events.onLocalChanges(transaction.changes);
             }
+            if (update.focusChanged && update.view.hasFocus) this.entered = true;
             if (update.docChanged) events.onDocument(update.state.doc);
             if (update.selectionSet || update.docChanged || update.focusChanged) events.onSelection();
           }),
@@ -90,6 +93,7 @@ export class ProgramEditor {
 
   /** This user's caret and selections, for the others. */
   presence(): PresenceState {
+    if (!this.entered) return {};
     const { ranges, main } = this.view.state.selection;
     const selection = ranges.filter((range) => !range.empty).slice(0, 16);
     return { cursor: main.head, selection: selection.map((range) => [range.from, range.to]) };
