@@ -73,6 +73,9 @@ class Driver:
         def epoch_done(metrics: dict[str, Any]) -> None:
             trainer.report.remote(token, {"stage": "training", "metrics": metrics})
 
+        def claimed(group: str) -> None:
+            trainer.report.remote(token, {"stage": "claim", "group": group})
+
         spec = DatasetSpec()
         if config.get("samples"):
             spec = DatasetSpec(samples=config["samples"])
@@ -89,6 +92,7 @@ class Driver:
             storage=settings.data_dir / "training",
             name=job["id"],
             progress=epoch_done,
+            claimed=claimed,
         ).fit()
         card = {**trained.card, "training_job": job["id"]}
         sha256 = save_version(version_directory(settings, job["version_id"]), trained.weights, card)
@@ -103,6 +107,7 @@ class _Run:
     token: str
     epochs: int
     driver: Any
+    config: dict[str, Any]
     cancelled: bool = False
 
 
@@ -110,7 +115,7 @@ class _Run:
 class Trainer:
     """See the module."""
 
-    async def __init__(self) -> None:
+    async def __init__(self) -> None:  # type: ignore[misc]  # Ray awaits it
         self._settings = get_settings()
         configure_logging(self._settings)
         self._database = Database(self._settings, pool_size=2)
@@ -150,6 +155,12 @@ class Trainer:
         """Take a driver's progress; what a run reports that is no longer ours is ignored."""
         run = self._run
         if run is None or run.token != token or run.cancelled:
+            return
+        if update["stage"] == "claim":
+            # Stored, so that whoever comes after this process can give it back.
+            run.config["group"] = update["group"]
+            async with self._database.session() as sql:
+                await store.change_training_job(sql, run.job_id, config=run.config)
             return
         if update["stage"] == "data":
             self._publish(run.job_id, {"status": "running", "epochs": run.epochs, **update})
@@ -207,12 +218,13 @@ class Trainer:
         return waiting[0] if waiting else None
 
     async def _train(self, job: TrainingJob) -> None:
+        _release(job.config.get("group"))
         attempt = int(job.config.get("attempts", 0)) + 1
         if attempt > MAX_ATTEMPTS:
             await self._fail(job, f"the run was interrupted {MAX_ATTEMPTS} times")
             return
         async with self._database.session() as sql:
-            config = {**job.config, "attempts": attempt}
+            config = {**job.config, "attempts": attempt, "group": None}
             going = await store.change_training_job(
                 sql,
                 job.id,
@@ -225,7 +237,7 @@ class Trainer:
         if not going:
             return
         driver = ray.remote(Driver).options(num_cpus=0, max_restarts=0).remote()
-        run = _Run(job.id, new_id(), int(config["epochs"]), driver)
+        run = _Run(job.id, new_id(), int(config["epochs"]), driver, config)
         self._run = run
         progress = {"epoch": job.epoch, "epochs": run.epochs, "progress": job.progress}
         self._publish(job.id, {"status": "running", **progress})
@@ -255,6 +267,7 @@ class Trainer:
         finally:
             self._run = None
             ray.kill(driver)
+            _release(run.config.get("group"))
 
     async def _complete(self, job: TrainingJob, outcome: dict[str, Any]) -> None:
         card = outcome["card"]
@@ -313,7 +326,7 @@ class RayTrainingQueue:
 
 def public_job(job: TrainingJob) -> dict[str, Any]:
     """Return a training job as its owner sees it."""
-    config = {key: value for key, value in job.config.items() if key != "attempts"}
+    config = {key: value for key, value in job.config.items() if key not in ("attempts", "group")}
     return {
         "id": job.id,
         "model_id": job.model_id,
@@ -362,6 +375,19 @@ async def register_shipped(database: Database, settings: Settings) -> None:
             )
             await store.deploy(sql, model.id, row.id)
         log.info("shipped model registered", kind=kind, model=model.id, version=row.number)
+
+
+def _release(group: str | None) -> None:
+    """Give back the placement group of a run that was ended; a no-op where it is gone already."""
+    if group is None:
+        return
+    from ray import PlacementGroupID
+    from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+    try:
+        remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(group))))
+    except RayError:
+        log.warning("placement group not given back", group=group)
 
 
 def _reason(error: RayTaskError) -> str:

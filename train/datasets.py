@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,10 +19,12 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
+from cluster.telemetry import get_logger
 from train.families import FAMILIES, SOURCES, build
 from train.features import FEATURE_NAMES, FEATURE_VERSION, circuit_features
+from train.rows import Dataset, Rows
 
-logger = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 DATA_VERSION = 1
 # The rows of the shipped model, whose spec is the default: a first training starts at once.
@@ -77,28 +77,6 @@ class Recipe:
     source: int
     size: int
     seed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Feature vectors (n, d) float32 and their labels (n,) int64, indices into the families."""
-
-    features: npt.NDArray[np.float32]
-    labels: npt.NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """The three splits, their labels' names and the content hash they are kept under."""
-
-    train: Rows
-    calibrate: Rows
-    test: Rows
-    families: tuple[str, ...]
-    digest: str
 
 
 def split_of(size: int) -> Split:
@@ -190,7 +168,7 @@ def load_dataset(spec: DatasetSpec, cache: Path, report: Report | None = None) -
             try:
                 return _read(known, spec, digest)
             except (OSError, ValueError, KeyError, BadZipFile) as error:
-                logger.warning("dataset %s is damaged and made again: %s", known.name, error)
+                log.warning("damaged dataset made again", file=known.name, error=str(error))
     recipes = plan(spec)
     chunks = [recipes[i : i + CHUNK] for i in range(0, len(recipes), CHUNK)]
     made: list[tuple[Recipe, npt.NDArray[np.float32]]] = []
@@ -273,15 +251,3 @@ def _read(path: Path, spec: DatasetSpec, digest: str) -> Dataset:
             splits.append(Rows(features.astype(np.float32), labels.astype(np.int64)))
     train, calibrate, test = splits
     return Dataset(train, calibrate, test, spec.families, digest)
-
-
-def describe(dataset: Dataset) -> dict[str, Any]:
-    """Return the counts a model card shows."""
-    return {
-        "rows": {name: len(getattr(dataset, name)) for name in ("train", "calibrate", "test")},
-        "train_rows_by_family": {
-            dataset.families[label]: n
-            for label, n in sorted(Counter(dataset.train.labels.tolist()).items())
-        },
-        "sha256": dataset.digest,
-    }

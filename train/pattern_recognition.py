@@ -22,15 +22,15 @@ import numpy as np
 import ray
 import torch
 from ray.train import Checkpoint, FailureConfig, RunConfig, ScalingConfig, UserCallback
-from ray.train.torch import TorchTrainer
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from cluster import __version__
-from train.datasets import Dataset, Rows, describe
 from train.metrics import classification, rounded
 from train.models import PatternNetwork
 from train.registry import Architecture, Weights
+from train.rows import Dataset, Rows, describe
+from train.runs import Claim, Claimed, Run
 
 KIND = "pattern-recognition"
 # Checkpoints are small and only the last is needed to go on; the one before is a safety net.
@@ -70,6 +70,7 @@ class PatternRecognitionTrainer:
         storage: directory that all nodes share, for checkpoints.
         name: names the run; the same name goes on where it stopped.
         progress: called in Ray's train controller after each epoch; must be picklable, not block.
+        claimed: hears which resources the run holds; likewise.
     """
 
     def __init__(
@@ -80,12 +81,14 @@ class PatternRecognitionTrainer:
         storage: Path,
         name: str,
         progress: Progress | None = None,
+        claimed: Claimed | None = None,
     ) -> None:
         self.config = config
         self.dataset = dataset
         self.storage = storage.resolve()
         self.name = name
         self.progress = progress
+        self.claimed = claimed
 
     def fit(self) -> Trained:
         """Train to the end and return weights and card.
@@ -95,8 +98,13 @@ class PatternRecognitionTrainer:
         """
         data = ray.put((self.dataset.train, self.dataset.calibrate, self.dataset.test))
         workers = self.config.num_workers
+        callbacks: list[Any] = []
+        if self.progress is not None:
+            callbacks.append(_EpochReports(self.progress))
+        if self.claimed is not None:
+            callbacks.append(Claim(self.claimed))
         gpu = ray.cluster_resources().get("GPU", 0) >= workers
-        trainer = TorchTrainer(
+        trainer = Run(
             _train_worker,
             # A reference inside a list is passed on as it is, so the rows travel once.
             train_loop_config={
@@ -112,7 +120,7 @@ class PatternRecognitionTrainer:
                 storage_path=str(self.storage),
                 failure_config=FailureConfig(max_failures=1),
                 checkpoint_config=ray.train.CheckpointConfig(num_to_keep=KEPT_CHECKPOINTS),
-                callbacks=[_EpochReports(self.progress)] if self.progress is not None else [],
+                callbacks=callbacks,
             ),
         )
         started = time.perf_counter()

@@ -5,7 +5,7 @@ weights are (labels, feature version, architecture), what made them (data, confi
 what they measured. Reading trusts neither file: size, hash, names, shapes, types and finiteness are
 checked against what the architecture demands before a single number is used.
 
-No torch here: whoever only looks at cards, or copies a version, stays light.
+Neither torch nor, until weights are checked, Qiskit: whoever copies a version stays light.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from safetensors.numpy import load as parse_safetensors
 from safetensors.numpy import save as dump_safetensors
 
 from cluster.errors import SynqError
-from train.features import FEATURE_NAMES, FEATURE_VERSION
 
 WEIGHTS = "model.safetensors"
 CARD = "card.json"
@@ -83,6 +82,8 @@ class Version:
 
 def save_version(directory: Path, weights: Weights, card: Mapping[str, Any]) -> str:
     """Write a version to ``directory`` (replacing it whole) and return the weights' sha256."""
+    from train.features import FEATURE_VERSION
+
     data = dump_safetensors({name: np.ascontiguousarray(v) for name, v in weights.items()})
     digest = hashlib.sha256(data).hexdigest()
     full = {**card, "weights_sha256": digest, "feature_version": FEATURE_VERSION}
@@ -93,10 +94,7 @@ def save_version(directory: Path, weights: Weights, card: Mapping[str, Any]) -> 
     try:
         _write(partial / WEIGHTS, data)
         _write(partial / CARD, json.dumps(full, indent=2, sort_keys=True).encode() + b"\n")
-        partial.chmod(0o755)
-        if directory.exists():
-            shutil.rmtree(directory)
-        partial.rename(directory)
+        _publish(partial, directory)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return digest
@@ -150,7 +148,32 @@ def check_version(data: bytes, card: Any) -> Version:
     return Version(weights, card, labels, architecture, digest)
 
 
+def shipped() -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return the versions that come with SynQ: per kind, the weights' sha256 and the card."""
+    found = {}
+    for path in sorted(PRETRAINED.glob(f"*/{CARD}")):
+        card = json.loads(_read(path, MAX_CARD_BYTES))
+        found[str(card["kind"])] = (str(card["weights_sha256"]), card)
+    return found
+
+
+def copy_version(kind: str, directory: Path) -> None:
+    """Put a shipped version into ``directory``, whole or not at all."""
+    source = PRETRAINED / kind
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".version-", dir=directory.parent))
+    try:
+        for name in (WEIGHTS, CARD):
+            _write(partial / name, (source / name).read_bytes())
+        _publish(partial, directory)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 def _check_card(card: Any) -> tuple[tuple[str, ...], Architecture]:
+    # Late: looking at cards needs no Qiskit.
+    from train.features import FEATURE_NAMES, FEATURE_VERSION
+
     if not isinstance(card, dict):
         raise BadWeights(f"{CARD} should be an object, found {type(card).__name__}")
     if card.get("feature_version") != FEATURE_VERSION:
@@ -185,6 +208,13 @@ def _read(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise BadWeights(f"{path.name} is larger than {limit} bytes")
     return data
+
+
+def _publish(partial: Path, directory: Path) -> None:
+    partial.chmod(0o755)
+    if directory.exists():
+        shutil.rmtree(directory)
+    partial.rename(directory)
 
 
 def _write(path: Path, data: bytes) -> None:
