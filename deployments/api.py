@@ -14,14 +14,17 @@ from fastapi.staticfiles import StaticFiles
 from actors import parser
 from actors.circuits import CircuitService
 from actors.jobs import JobService
+from actors.learning import LearningService
 from actors.runner import RayJobQueue
 from actors.sessions import SessionService
+from actors.training import RayTrainingQueue
 from cluster import __version__
 from cluster.identity.tokens import get_tokens
 from cluster.settings import get_settings
 from cluster.storage.database import Database
 from cluster.telemetry import configure_logging
-from deployments.rest import auth, circuits, collaboration, health, jobs, problems
+from deployments.inference import RayInference
+from deployments.rest import auth, circuits, collaboration, health, jobs, learning, problems
 from deployments.rest.dependencies import Services
 from deployments.rest.middleware import Envelope
 
@@ -44,6 +47,14 @@ def build_services() -> Services:
         sessions=sessions,
         circuits=programs,
         jobs=JobService(database, settings, programs, reader, RayJobQueue()),
+        learning=LearningService(
+            database,
+            settings,
+            parser=reader,
+            queue=RayTrainingQueue(),
+            inference=RayInference(),
+            resolve=programs.resolve,
+        ),
     )
 
 
@@ -68,7 +79,7 @@ def build() -> Any:
     )
     app.state.services = services
     problems.install(app)
-    for part in (health, auth, collaboration, circuits, jobs):
+    for part in (health, auth, collaboration, circuits, jobs, learning):
         app.include_router(part.router)
     _serve_page(app)
     return Envelope(app, max_body_bytes=2 * settings.max_document_bytes + BODY_OVERHEAD_BYTES)

@@ -12,6 +12,7 @@ from ray import serve
 from ray.serve import RunTarget
 
 from cluster.settings import Settings
+from deployments import inference
 
 # A socket is one request for all its life; beyond the cap the handler itself answers 503, so Serve
 # must let that many more in.
@@ -50,17 +51,19 @@ def targets(settings: Settings) -> list[RunTarget]:
     return [
         RunTarget(collaborate.bind(), name="collaborate", route_prefix="/ws"),
         RunTarget(api.bind(), name="api", route_prefix="/"),
+        RunTarget(inference.application(settings), name=inference.APP, route_prefix=None),
     ]
 
 
 def start_actors(settings: Settings) -> list[Any]:
     """Make sure that the named actors run; return calls that end when each is ready."""
-    from actors import directory, parser, runner
+    from actors import directory, parser, runner, training
 
     return [
         directory.start(settings).start.remote(),
         parser.start(settings).ready.remote(),
         runner.start(settings).start.remote(),
+        training.start(settings).start.remote(),
     ]
 
 

@@ -1,7 +1,7 @@
 """Make the version that ships: ``python -m train.pretrain``.
 
 Same code, data and seed give the same weights. QASMBench is only looked at afterwards, where its
-files are found in ``$SYNQ_TEST_DATA`` (default ``../shared/data/circuits/qasmbench``).
+files are found: ``circuits/qasmbench`` in ``$SYNQ_TEST_DATA`` (default ``../shared/data``).
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def main() -> None:
         card = {**trained.card, "name": "Algorithm families", "created_at": 0, "training_s": None}
         draft = Path(scratch) / "draft"
         save_version(draft, trained.weights, card)
-        files = Path(os.environ.get("SYNQ_TEST_DATA", "../shared/data/circuits")) / "qasmbench"
+        files = Path(os.environ.get("SYNQ_TEST_DATA", "../shared/data")) / "circuits/qasmbench"
         card["metrics"]["qasmbench"] = evaluate_files(load_version(draft), files)
         save_version(target, trained.weights, card)
         kept = dataset_path(SPEC, target)
