@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from qiskit import QuantumCircuit, qasm2
+from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, qasm2
 from qiskit import qasm3 as qiskit_qasm3
+from qiskit.circuit import CircuitError
 from qiskit.exceptions import ExperimentalWarning
 
 from quantum import qasm3
@@ -49,7 +50,10 @@ def read(text: str, limits: Limits) -> Program:
     """
     found = scan(text, limits)
     try:
-        circuit = _read2(found) if found.format == "qasm2" else _read3(found, limits)
+        if found.format == "qasm2":
+            circuit = _read2(found)
+        else:
+            circuit = _with_names(_read3(found, limits), found)
     except RecursionError:
         raise BadCircuit.at(1, 1, "an expression nests too deeply", format=found.format) from None
     return Program(found.format, circuit, found.operations)
@@ -82,6 +86,37 @@ def _read3(found: Scan, limits: Limits) -> QuantumCircuit:
         if circuit is not None:
             return circuit
     return qasm3.loads(found.source, limits)
+
+
+def _with_names(circuit: QuantumCircuit, found: Scan) -> QuantumCircuit:
+    """Give single bits (``bit r;``) registers of one, in the order of declaration.
+
+    Qiskit keeps them outside registers: their names are lost, and they are missing from counts.
+    """
+    if not any(single for _, _, single in found.declared):
+        return circuit
+    registers = {True: iter(circuit.qregs), False: iter(circuit.cregs)}
+    loose = {
+        True: (bit for bit in circuit.qubits if not circuit.find_bit(bit).registers),
+        False: (bit for bit in circuit.clbits if not circuit.find_bit(bit).registers),
+    }
+    named = QuantumCircuit(global_phase=circuit.global_phase)
+    try:
+        for quantum, name, single in found.declared:
+            if single:
+                kind = QuantumRegister if quantum else ClassicalRegister
+                named.add_register(kind(bits=[next(loose[quantum])], name=name))
+            else:
+                named.add_register(next(registers[quantum]))
+    except (StopIteration, CircuitError):
+        return circuit  # declared where this look did not expect it
+    for rest in (*registers[True], *registers[False]):
+        named.add_register(rest)
+    if len(named.qubits) < len(circuit.qubits) or len(named.clbits) < len(circuit.clbits):
+        return circuit
+    for item in circuit.data:
+        named.append(item, copy=False)
+    return named
 
 
 def _native(source: str) -> QuantumCircuit | None:

@@ -27,6 +27,7 @@ _COMMENT_2 = re.compile(r'"[^"\n]*"|//[^\n]*')
 _VERSION = re.compile(r"\s*OPENQASM\s+(\d+)(?:\.(\d+))?\s*;")
 _INCLUDE = re.compile(r"""\binclude\b\s*(?:"([^"\n]*)"|'([^'\n]*)')?""")
 _DELIMITER = re.compile(r"[;{}]")
+_PAIR = re.compile(r"\([^][(){}]*\)|\[[^][(){}]*\]|\{[^][(){}]*\}")
 _BRACKET = re.compile(r"[()\[\]{}]")
 _OPERATORS = re.compile(rf"[-+*/^~!\s]{{{4 * MAX_NESTING},}}")
 _INTEGER = re.compile(r"(?<![.\w])\d{19,}(?![.\w])")
@@ -94,6 +95,8 @@ class Scan:
     operations: int = 0
     qubits: int = 0
     clbits: int = 0
+    declared: list[tuple[bool, str, bool]] = field(default_factory=list)
+    """(quantum, name, single) of each register or single bit, in order."""
     words: set[str] = field(default_factory=set)
     """The first word of every statement: which constructs the program uses."""
 
@@ -201,15 +204,26 @@ def _check_includes(source: str, place: Places) -> None:
 
 
 def _check_nesting(source: str, place: Places) -> None:
-    depth = 0
-    for match in _BRACKET.finditer(source):
-        depth += 1 if match.group() in "([{" else -1
-        if depth > MAX_NESTING:
-            raise place.refuse(match.start(), f"brackets nest more than {MAX_NESTING} deep")
-        depth = max(depth, 0)
+    # Programs nest two or three deep, so this ends after as many fast rounds.
+    rest = source
+    for _ in range(MAX_NESTING):
+        shorter = _PAIR.sub("", rest)
+        if shorter == rest:
+            break
+        rest = shorter
+    if sum(rest.count(bracket) for bracket in "([{") > MAX_NESTING // 2:
+        _find_nesting(source, place)
     for run in _OPERATORS.finditer(source):
         if len(re.sub(r"\s", "", run.group())) > MAX_NESTING:
             raise place.refuse(run.start(), f"more than {MAX_NESTING} operators in a row")
+
+
+def _find_nesting(source: str, place: Places) -> None:
+    depth = 0
+    for match in _BRACKET.finditer(source):
+        depth = max(0, depth + (1 if match.group() in "([{" else -1))
+        if depth > MAX_NESTING:
+            raise place.refuse(match.start(), f"brackets nest more than {MAX_NESTING} deep")
 
 
 class _Counter:
@@ -333,6 +347,7 @@ class _Counter:
             size = 1 if match[2] is None else int(match[2][:18]) if match[2].isdecimal() else 0
         self._registers[name] = size
         quantum = kind in ("qreg", "qubit")
+        self.found.declared.append((quantum, name, match.re is _REGISTER_3 and match[2] is None))
         if quantum:
             self.found.qubits += size
         else:

@@ -24,6 +24,8 @@ from cluster.errors import InvalidInput, SynqError
 from quantum.plan import Method, Plan
 
 MAX_SEED = 2**63 - 1
+# Qiskit lists its whole basis when a gate is not in it.
+MAX_REASON = 300
 
 # It prints to standard error what it also returns, and what we return in our own words.
 logging.getLogger("qiskit_aer").setLevel(logging.CRITICAL)
@@ -134,7 +136,7 @@ def simulate(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if not all(item.operation.name in native for item in circuit.data):
+            if not _runs_as_it_is(circuit, native):
                 # Only what Aer does not take as it is gets expanded; nothing is optimised.
                 circuit = transpile(circuit, basis_gates=_basis(plan.method), optimization_level=0)
             result = backend.run(circuit, shots=shots, seed_simulator=seed).result()
@@ -142,7 +144,7 @@ def simulate(
                 raise SimulationFailed(_reason(result))
             counts = result.get_counts()
     except QiskitError as error:
-        raise SimulationFailed(str(error.message)) from None
+        raise SimulationFailed(str(error.message)[:MAX_REASON]) from None
     return {runnable.outcome(key): int(count) for key, count in counts.items()}
 
 
@@ -171,6 +173,17 @@ def _backend(method: Method, threads: int) -> AerSimulator:
 
 
 _FLOW = frozenset({"if_else", "for_loop", "while_loop", "switch_case"})
+_JUMPS = frozenset({"break_loop", "continue_loop"})
+
+
+def _runs_as_it_is(circuit: QuantumCircuit, native: frozenset[str]) -> bool:
+    for item in circuit.data:
+        if isinstance(item.operation, ControlFlowOp):
+            if not all(_runs_as_it_is(block, native) for block in item.operation.blocks):
+                return False
+        elif item.operation.name not in native | _JUMPS:
+            return False
+    return True
 
 
 @lru_cache(maxsize=4)
