@@ -26,7 +26,7 @@ export function statusLine(connection: ConnectionState, text: TextStatus, now: n
       return { tone: "busy", text: `Connecting…${pending}`, spoken: "Connecting", action: null };
     case "waiting": {
       const seconds = Math.max(0, Math.ceil((connection.retryAt - now) / 1_000));
-      return { tone: "busy", text: `Reconnecting in ${seconds} s${pending}`, spoken: `Connection lost. ${connection.reason} Reconnecting.`, action: "retry" };
+      return { tone: "busy", text: `Reconnecting in ${seconds} s${pending}`, spoken: `${connection.reason} Reconnecting.`, action: "retry" };
     }
     case "offline":
       return { tone: "bad", text: `Offline${pending}`, spoken: "Offline. Reconnecting was given up.", action: "retry" };

@@ -1,6 +1,7 @@
-import { useState, type FormEvent, type ReactElement } from "react";
+import { useEffect, useState, type FormEvent, type ReactElement } from "react";
 import { Histogram } from "./Histogram";
 import { Icon } from "./icons";
+import type { JobStatus } from "../lib/rest";
 import type { JobView } from "./use-job";
 
 export interface RunSettings {
@@ -84,24 +85,7 @@ export function RunPanel(props: {
             {props.blocked && <p className="muted">{props.blocked}</p>}
           </div>
         )}
-        {running && (
-          <div className="progress-block">
-            <div className="progress-line">
-              <span>{view.status === "queued" ? "Waiting for a worker…" : "Simulating…"}</span>
-              <span className="figures">{Math.round(view.progress * 100)} %</span>
-            </div>
-            <div
-              className={view.progress > 0 ? "progress" : "progress indeterminate"}
-              role="progressbar"
-              aria-label="Simulation progress"
-              aria-valuemin={0}
-              aria-valuemax={100}
-              aria-valuenow={Math.round(view.progress * 100)}
-            >
-              <span style={{ width: `${Math.max(2, view.progress * 100)}%` }} />
-            </div>
-          </div>
-        )}
+        {running && <Progress key={view.id ?? ""} status={view.status} progress={view.progress} />}
         {view.phase === "failed" && (
           <div className="notice error" role="alert">
             <strong>The run failed.</strong> {view.message}
@@ -111,5 +95,34 @@ export function RunPanel(props: {
         {view.phase === "done" && <Histogram counts={view.counts} name={props.name} />}
       </div>
     </section>
+  );
+}
+
+function Progress({ status, progress }: { status: JobStatus; progress: number }): ReactElement {
+  const [seconds, setSeconds] = useState(0);
+  useEffect(() => {
+    const start = Date.now();
+    const timer = setInterval(() => setSeconds(Math.floor((Date.now() - start) / 1_000)), 500);
+    return () => clearInterval(timer);
+  }, []);
+  // One circuit is simulated in one piece: until it is done there is no share of it to show, only time.
+  const known = progress > 0;
+  return (
+    <div className="progress-block">
+      <div className="progress-line">
+        <span>{status === "queued" ? "Waiting for a worker…" : "Simulating…"}</span>
+        <span className="figures">{known ? `${Math.round(progress * 100)} %` : `${seconds} s`}</span>
+      </div>
+      <div
+        className={known ? "progress" : "progress indeterminate"}
+        role="progressbar"
+        aria-label="Simulation progress"
+        aria-valuemin={0}
+        aria-valuemax={100}
+        aria-valuenow={known ? Math.round(progress * 100) : undefined}
+      >
+        <span style={{ width: `${Math.max(2, progress * 100)}%` }} />
+      </div>
+    </div>
   );
 }

@@ -47,7 +47,8 @@ export function Workbench({ session, identity, rest, name, onName }: {
   });
   const { editor, socket, connection, text, content } = live;
   const loaded = text.phase !== "loading" && text.phase !== "refused";
-  const circuit = useCircuit(rest, content, loaded);
+  const circuit = useCircuit(rest, content, loaded && connection.phase === "live");
+  const current = circuit.text === content;
   const job = useJob(rest, socket);
 
   const diagnostics = circuit.parsed?.diagnostics ?? NONE;
@@ -60,7 +61,7 @@ export function Workbench({ session, identity, rest, name, onName }: {
     ? "The program is not here yet."
     : content.trim() === ""
       ? "There is no program yet."
-      : circuit.parsed && !circuit.parsed.valid && circuit.text === content
+      : circuit.parsed && !circuit.parsed.valid && current
         ? "The program has an error; see the list below it."
         : null;
 
@@ -133,7 +134,7 @@ export function Workbench({ session, identity, rest, name, onName }: {
         <div className="editor" ref={parent} data-ready={loaded} />
         {!loaded && <Loading connection={connection.phase} reason={connection.phase === "refused" ? connection.reason : text.reason} />}
       </div>
-      <Problems diagnostics={circuit.text === content ? diagnostics : NONE} checked={circuit.parsed !== null} onGo={(d) => {
+      <Problems diagnostics={diagnostics} state={circuit.parsed === null ? "unchecked" : current || connection.phase === "live" ? "checked" : "offline"} onGo={(d) => {
         setTab("program");
         editor.current?.goTo(d.line, d.column);
       }} />
@@ -237,17 +238,18 @@ function Loading({ connection, reason }: { connection: string; reason: string | 
   );
 }
 
-function Problems({ diagnostics, checked, onGo }: {
+/** What was found last. While a newer text is being checked it stays, so that the list does not jump. */
+function Problems({ diagnostics, state, onGo }: {
   diagnostics: readonly Diagnostic[];
-  checked: boolean;
+  state: "unchecked" | "checked" | "offline";
   onGo: (diagnostic: Diagnostic) => void;
 }): ReactElement {
   return (
     <div className={diagnostics.length > 0 ? "problems some" : "problems"} role="region" aria-label="Problems">
       {diagnostics.length === 0 ? (
         <p className="muted">
-          {checked && <Icon name="check" />}
-          {checked ? "No problems" : "Not checked yet"}
+          {state === "checked" && <Icon name="check" />}
+          {{ unchecked: "Checking…", checked: "No problems", offline: "Not checked since the connection was lost" }[state]}
         </p>
       ) : (
         <ul>

@@ -16,12 +16,13 @@ export interface CircuitView {
   text: string | null;
 }
 
-export function useCircuit(rest: RestClient, text: string, loaded: boolean): CircuitView {
+/** `live` is whether the server is there: nothing is asked without it, and at its return the newest text is. */
+export function useCircuit(rest: RestClient, text: string, live: boolean): CircuitView {
   const [view, setView] = useState<CircuitView>({ parsed: null, drawing: null, stats: null, problem: null, text: null });
   const first = useRef(true);
 
   useEffect(() => {
-    if (!loaded) return;
+    if (!live) return;
     const controller = new AbortController();
     const ask = async (): Promise<void> => {
       try {
@@ -46,7 +47,7 @@ export function useCircuit(rest: RestClient, text: string, loaded: boolean): Cir
       clearTimeout(timer);
       controller.abort();
     };
-  }, [rest, text, loaded]);
+  }, [rest, text, live]);
 
   return view;
 }
