@@ -25,10 +25,11 @@ from cluster.storage.database import Database
 from cluster.telemetry import configure_logging
 from deployments.inference import RayInference
 from deployments.rest import auth, circuits, collaboration, health, jobs, learning, problems
-from deployments.rest.dependencies import Services
+from deployments.rest.dependencies import CurrentUser, Services
 from deployments.rest.middleware import Envelope
 
 DIST = Path(__file__).parent.parent / "client" / "dist"
+ROUTERS = tuple(part.router for part in (health, auth, collaboration, circuits, jobs, learning))
 # A document of the largest size, JSON-escaped, and something around it.
 BODY_OVERHEAD_BYTES = 64 * 1024
 
@@ -75,14 +76,22 @@ def build() -> Any:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/api/v1/openapi.json",
+        openapi_url=None,
     )
     app.state.services = services
     problems.install(app)
-    for part in (health, auth, collaboration, circuits, jobs, learning):
-        app.include_router(part.router)
+    for router in ROUTERS:
+        app.include_router(router)
+    _describe(app)
     _serve_page(app)
     return Envelope(app, max_body_bytes=2 * settings.max_document_bytes + BODY_OVERHEAD_BYTES)
+
+
+def _describe(app: FastAPI) -> None:
+    @app.get("/api/v1/openapi.json", tags=["meta"])
+    async def openapi(_user: CurrentUser) -> dict[str, Any]:
+        """Return the OpenAPI document of everything here."""
+        return app.openapi()
 
 
 def _serve_page(app: FastAPI) -> None:

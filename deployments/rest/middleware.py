@@ -45,6 +45,7 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
+        # Serve's own layer, outside this one, names requests without a name and answers with it.
         given = headers.get(b"x-request-id", b"").decode("latin-1")
         request_id = given if REQUEST_ID.fullmatch(given) else new_id()
         structlog.contextvars.clear_contextvars()
@@ -59,7 +60,6 @@ class Envelope:
                 present = {name.lower() for name, _ in message["headers"]}
                 message["headers"] = [
                     *message["headers"],
-                    (b"x-request-id", request_id.encode()),
                     *(
                         (name.encode(), value.encode())
                         for name, value in HEADERS.items()
