@@ -66,7 +66,7 @@ async def count_finished(session: AsyncSession, job_ids: Sequence[str]) -> dict[
         .where(JobCircuit.job_id.in_(job_ids), JobCircuit.finished_at.is_not(None))
         .group_by(JobCircuit.job_id)
     )
-    return dict((await session.execute(query)).tuples().all())
+    return dict((await session.execute(query)).all())
 
 
 async def count_open(session: AsyncSession, owner: str) -> int:
@@ -84,7 +84,7 @@ async def results(session: AsyncSession, job_id: str) -> list[dict[str, Any] | N
     )
     return [
         result if finished_at is not None else None
-        for result, finished_at in (await session.execute(query)).tuples()
+        for result, finished_at in await session.execute(query)
     ]
 
 
@@ -103,7 +103,7 @@ async def outline(session: AsyncSession, job_id: str) -> list[tuple[int, dict[st
     )
     return [
         (position, plan, finished_at is not None)
-        for position, plan, finished_at in (await session.execute(query)).tuples()
+        for position, plan, finished_at in await session.execute(query)
     ]
 
 
@@ -127,7 +127,7 @@ async def programs(session: AsyncSession, job_id: str, positions: Sequence[int])
     query = select(JobCircuit.position, JobCircuit.qasm).where(
         JobCircuit.job_id == job_id, JobCircuit.position.in_(positions)
     )
-    return dict((await session.execute(query)).tuples().all())
+    return dict((await session.execute(query)).all())
 
 
 async def store_results(
