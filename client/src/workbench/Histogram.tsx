@@ -61,7 +61,7 @@ function Chart({ bars }: { bars: Bar[] }): ReactElement {
   const step = (width - LEFT - 8) / Math.max(bars.length, 1);
   const barWidth = Math.max(2, Math.min(56, step * 0.68));
   const longest = Math.max(...bars.map((bar) => bar.label.length), 1);
-  const turned = longest * 7.6 > step - 4;
+  const turned = longest * 6.9 > step - 3;
   const labels = turned ? Math.min(120, longest * 6 + 16) : 28;
   const height = HEIGHT - 28 + labels;
   const floor = height - labels;

@@ -69,13 +69,17 @@ export function SuggestPanel({ rest, text, blocked, announce }: {
     <section className="panel suggest-panel" aria-labelledby="suggest-title">
       <div className="panel-head">
         <h2 id="suggest-title">Suggest</h2>
-        <span className="muted hint">What does this circuit look like?</span>
         <span className="spacer" />
         <button type="button" onClick={() => void ask()} disabled={blocked !== null || view.phase === "asking"}>
           <Icon name="spark" />
           {view.phase === "asking" ? "Asking…" : "Suggest"}
         </button>
       </div>
+      {(view.phase === "idle" || view.phase === "asking") && (
+        <div className="panel-body">
+          <p className="muted empty">Asks this cluster's model which family of circuits the program looks like.</p>
+        </div>
+      )}
       {view.phase === "failed" && (
         <div className="panel-body">
           <div className="notice error" role="alert">

@@ -150,18 +150,20 @@ export function Workbench({ session, identity, rest, name, onName }: {
 
   const results = (
     <div className={tabClass("results", tab)} id="pane-results">
-      <RunPanel
-        view={job.view}
-        name={session.name}
-        shots={shots}
-        seed={seed}
-        onShots={setShots}
-        onSeed={setSeed}
-        onRun={run}
-        onCancel={job.cancel}
-        blocked={blocked}
-      />
-      <Suggest rest={rest} text={currentText} blocked={blocked} announce={setSpoken} />
+      <div className="results-grid">
+        <RunPanel
+          view={job.view}
+          name={session.name}
+          shots={shots}
+          seed={seed}
+          onShots={setShots}
+          onSeed={setSeed}
+          onRun={run}
+          onCancel={job.cancel}
+          blocked={blocked}
+        />
+        <Suggest rest={rest} text={currentText} blocked={blocked} announce={setSpoken} />
+      </div>
     </div>
   );
 
@@ -189,7 +191,7 @@ export function Workbench({ session, identity, rest, name, onName }: {
           initial={44}
           label="Resize the editor"
           first={program}
-          second={<Split className="side-split" direction="rows" initial={46} label="Resize the circuit" first={drawing} second={results} />}
+          second={<Split className="side-split" direction="rows" initial={44} label="Resize the circuit" first={drawing} second={results} />}
         />
       </main>
       <div className="visually-hidden" aria-live="polite">
