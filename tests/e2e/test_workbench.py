@@ -116,7 +116,7 @@ async def test_run_shows_counts_that_sum_to_the_shots(new_user: NewUser) -> None
     histogram = ada.page.locator(".histogram")
     await expect(histogram).to_be_visible(timeout=90_000)
     await expect(histogram).to_have_attribute("data-shots", "2000")
-    labels = await ada.page.locator(".bar-label").all_inner_texts()
+    labels = await ada.page.locator(".bar-label").all_text_contents()
     assert labels == ["0000", "1111"]
     await ada.page.get_by_role("button", name="Table").click()
     counts = await ada.page.locator(".counts-table td:nth-child(2)").all_inner_texts()

@@ -143,7 +143,8 @@ export function prettyParam(param: string): string {
   return param
     .replace(/\b(pi|tau|theta|phi|lambda|gamma)\b/g, (name) => GREEK[name] ?? name)
     .replace(/\d+\.\d{4,}/g, (number) => String(Number(Number(number).toPrecision(4))))
-    .replace(/\*/g, "");
+    .replace(/\*/g, "")
+    .replace(/-/g, "−");
 }
 
 function labelOf(op: DrawingOp): string {
