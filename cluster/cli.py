@@ -90,7 +90,7 @@ def _run(settings: Settings) -> None:
         runtime.start_ray(settings)
         ready = start_actors(settings)
         runtime.start_serve(settings)
-        deploy(settings)
+        deploy()
         ray.get(ready, timeout=READY_TIMEOUT_S)
         _await_ready(settings)
         processes.write_info(settings.data_dir, {"url": settings.url, "edge": edge.value})
@@ -155,6 +155,12 @@ def _await_ready(settings: Settings) -> None:
         if time.monotonic() > deadline:
             raise SynqError("SynQ did not become ready; see Ray's logs in /tmp/ray/session_latest")
         time.sleep(0.1)
+
+
+@app.command()
+def migrate(data_dir: DataDir = None) -> None:
+    """Bring the database to this version's schema; `synq up` does it by itself."""
+    asyncio.run(_migrate(load_settings(data_dir=data_dir)))
 
 
 @app.command()

@@ -11,7 +11,7 @@ from typing import Any
 from ray import serve
 from ray.serve import RunTarget
 
-from cluster.settings import Settings
+from cluster.settings import Settings, get_settings
 from deployments import inference
 
 # A socket is one request for all its life; beyond the cap the handler itself answers 503, so Serve
@@ -31,28 +31,41 @@ def _build_api() -> Any:
     return build()
 
 
-def targets(settings: Settings) -> list[RunTarget]:
-    """Return the applications to run."""
-    collaborate = serve.deployment(serve.ingress(_build_collaborate)()).options(
-        name="Ingress",
-        num_replicas=settings.ingress_replicas,
-        max_ongoing_requests=settings.websocket_max_connections + REFUSAL_MARGIN,
-        ray_actor_options={"num_cpus": 0},
-        health_check_timeout_s=30,
-        graceful_shutdown_timeout_s=5,
+def collaborate(_arguments: dict[str, str] | None = None) -> Any:
+    """Return the sockets' application."""
+    settings = get_settings()
+    return (
+        serve.deployment(serve.ingress(_build_collaborate)())
+        .options(
+            name="Ingress",
+            num_replicas=settings.ingress_replicas,
+            max_ongoing_requests=settings.websocket_max_connections + REFUSAL_MARGIN,
+            ray_actor_options={"num_cpus": 0},
+            health_check_timeout_s=30,
+            graceful_shutdown_timeout_s=5,
+        )
+        .bind()
     )
-    api = serve.deployment(serve.ingress(_build_api)()).options(
-        name="Api",
-        num_replicas=1,
-        max_ongoing_requests=200,
-        ray_actor_options={"num_cpus": 0},
-        graceful_shutdown_timeout_s=5,
+
+
+def api(_arguments: dict[str, str] | None = None) -> Any:
+    """Return the application of everything else over HTTP."""
+    return (
+        serve.deployment(serve.ingress(_build_api)())
+        .options(
+            name="Api",
+            num_replicas=1,
+            max_ongoing_requests=200,
+            ray_actor_options={"num_cpus": 0},
+            graceful_shutdown_timeout_s=5,
+        )
+        .bind()
     )
-    return [
-        RunTarget(collaborate.bind(), name="collaborate", route_prefix="/ws"),
-        RunTarget(api.bind(), name="api", route_prefix="/"),
-        RunTarget(inference.application(settings), name=inference.APP, route_prefix=None),
-    ]
+
+
+def inference_app(_arguments: dict[str, str] | None = None) -> Any:
+    """Return the models' application."""
+    return inference.application(get_settings())
 
 
 def start_actors(settings: Settings) -> list[Any]:
@@ -67,6 +80,12 @@ def start_actors(settings: Settings) -> list[Any]:
     ]
 
 
-def deploy(settings: Settings) -> None:
+def deploy() -> None:
     """Run the applications; returns when all are up."""
-    serve.run_many(targets(settings))
+    serve.run_many(
+        [
+            RunTarget(collaborate(), name="collaborate", route_prefix="/ws"),
+            RunTarget(api(), name="api", route_prefix="/"),
+            RunTarget(inference_app(), name=inference.APP, route_prefix=None),
+        ]
+    )

@@ -24,6 +24,7 @@ from ray.serve.exceptions import BackPressureError, RayServeException
 from cluster.errors import InvalidInput, SynqError, Unavailable
 from cluster.settings import Settings, get_settings
 from cluster.telemetry import configure_logging, get_logger
+from deployments.server import keep_to_loopback
 
 log = get_logger(__name__)
 
@@ -50,6 +51,7 @@ class Inference:
     def __init__(self) -> None:
         self._settings = get_settings()
         configure_logging(self._settings)
+        keep_to_loopback()  # no route, so Serve does not ask `middlewares` for this one
         self._versions: OrderedDict[str, _Loaded] = OrderedDict()
         self._loading: dict[str, asyncio.Task[_Loaded]] = {}
         self._importing: asyncio.Future[None] | None = None
@@ -82,7 +84,8 @@ class Inference:
             BadWeights: the version cannot be loaded.
         """
         loaded = await self._get(version)
-        row = np.asarray(features, np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is refused just below
+            row = np.asarray(features, np.float32)
         if row.shape != (loaded.inputs,) or not np.isfinite(row).all():
             raise InvalidInput(f"expected {loaded.inputs} finite features, got shape {row.shape}")
         self.requests += 1
