@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from qiskit.circuit import QuantumCircuit
 
+from cluster.errors import InvalidInput
 from train.block_view import block_view
 from train.gate_view import gate_view
 from train.normal_form import normalise, operations
@@ -37,8 +38,14 @@ def circuit_features(circuit: QuantumCircuit) -> Vector:
 
     Invariant under renaming and reordering of registers and qubits. Bounded in time by the limits
     of its three parts; the caller bounds what a gate definition may expand to.
+
+    Raises:
+        InvalidInput: ``empty_circuit``, nothing is done to any qubit.
     """
     normal = normalise(circuit)
-    values = gate_view(list(operations(normal))) | block_view(normal)
+    stream = list(operations(normal))
+    if not stream:
+        raise InvalidInput("expected a circuit with operations, got none", code="empty_circuit")
+    values = gate_view(stream) | block_view(normal)
     vector = np.fromiter((values[name] for name in FEATURE_NAMES), np.float32, len(FEATURE_NAMES))
     return np.nan_to_num(vector, nan=0.0, posinf=1e6, neginf=-1e6)

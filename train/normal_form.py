@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from qiskit.circuit import ControlFlowOp, ParameterExpression, QuantumCircuit
+from qiskit.circuit import ControlFlowOp, Gate, ParameterExpression, QuantumCircuit
+from qiskit.circuit.library import get_standard_gate_name_mapping
 
-# Longer circuits are described by their beginning: structure repeats, and time stays bounded
-# (100,000 gates take about a second).
-MAX_INSTRUCTIONS = 20_000
+# Longer circuits are described by their beginning: structure repeats, and time stays bounded. A
+# gate here may be a Toffoli, which is fifteen operations of the basis.
+MAX_INSTRUCTIONS = 10_000
 MAX_OPERATIONS = 60_000
 
 ANGLE_CLASSES = ("clifford", "t", "pi_8", "pi_16", "pi_32", "finer", "generic", "symbolic")
 
+_ELEMENTARY = frozenset(get_standard_gate_name_mapping())
 _BASIS = ["rz", "sx", "x", "cx"]
 _CONTROL_FLOW = [
     "if_else",
@@ -45,13 +47,58 @@ class Operation:
 
 
 def normalise(circuit: QuantumCircuit) -> QuantumCircuit:
-    """Return the normal form of ``circuit`` (of its first ``MAX_INSTRUCTIONS``)."""
-    if len(circuit.data) > MAX_INSTRUCTIONS:
-        head = circuit.copy_empty_like()
-        for instruction in circuit.data[:MAX_INSTRUCTIONS]:
-            head.append(instruction)
-        circuit = head
-    return _to_basis().run(circuit)
+    """Return the normal form of ``circuit`` (of its first ``MAX_INSTRUCTIONS`` gates)."""
+    return _to_basis().run(_head(circuit))
+
+
+def _head(circuit: QuantumCircuit) -> QuantumCircuit:
+    """Return the circuit itself, or where its gates are too many, the first of them, expanded.
+
+    Counts what definitions and bodies hold, so that a few large gates are no way around the limit.
+    """
+    head = circuit.copy_empty_like()
+    budget = MAX_INSTRUCTIONS
+    stack: list[tuple[Iterator[Any], dict[Any, Any] | None]] = [(iter(circuit.data), None)]
+    while stack:
+        instructions, inside = stack[-1]
+        instruction = next(instructions, None)
+        if instruction is None:
+            stack.pop()
+            continue
+        operation, qubits = instruction.operation, instruction.qubits
+        if inside is not None:
+            qubits = [inside[bit] for bit in qubits]
+        budget -= _size(operation, budget)
+        if budget < 0:
+            return head
+        definition = None if _elementary(operation) else operation.definition
+        if definition is not None:
+            inner = dict(zip(definition.qubits, qubits, strict=True))
+            stack.append((iter(definition.data), inner))
+            continue
+        if inside is None or not operation.num_clbits:
+            head.append(operation, qubits, instruction.clbits)
+    return circuit
+
+
+def _elementary(operation: Any) -> bool:
+    return (
+        isinstance(operation, ControlFlowOp)
+        or not isinstance(operation, Gate)
+        or operation.name in _ELEMENTARY
+    )
+
+
+def _size(operation: Any, budget: int) -> int:
+    """Count an operation with the bodies it holds, no further than ``budget``."""
+    total, waiting = 0, [operation]
+    while waiting and total <= budget:
+        current = waiting.pop()
+        total += 1
+        if isinstance(current, ControlFlowOp):
+            for block in current.blocks:
+                waiting.extend(instruction.operation for instruction in block.data)
+    return total
 
 
 @lru_cache(maxsize=1)

@@ -143,7 +143,11 @@ class PatternRecognitionTrainer:
             "metrics": state["metrics"],
             "epochs": state["history"],
             "training_s": round(seconds, 1),
-            "code": {"synq": __version__, "torch": torch.__version__, "source": source_digest()},
+            "code": {
+                "synq": __version__,
+                "torch": str(torch.__version__),
+                "source": source_digest(),
+            },
         }
 
 

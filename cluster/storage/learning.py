@@ -71,7 +71,7 @@ async def serving(session: AsyncSession, kind: str, user: str) -> tuple[Model, M
         .limit(1)
     )
     row = (await session.execute(query)).one_or_none()
-    return None if row is None else row.tuple()
+    return None if row is None else (row[0], row[1])
 
 
 async def deploy(session: AsyncSession, model_id: str, version_id: str) -> None:
