@@ -210,14 +210,11 @@ def get_settings() -> Settings:
 def as_environment(settings: Settings) -> dict[str, str]:
     """Return the variables that make another process read these same settings."""
     environment = {}
-    for name, field in Settings.model_fields.items():
+    for name in Settings.model_fields:
         value = getattr(settings, name)
         if value is None:
             continue
-        alias = field.validation_alias
-        variable = (
-            str(alias.choices[0]) if isinstance(alias, AliasChoices) else f"SYNQ_{name.upper()}"
-        )
+        variable = _variable(name)
         if isinstance(value, tuple):
             environment[variable] = ",".join(value)
         elif isinstance(value, Path):
@@ -225,3 +222,19 @@ def as_environment(settings: Settings) -> dict[str, str]:
         else:
             environment[variable] = str(value)
     return environment
+
+
+def as_table() -> str:
+    """Return all settings as the Markdown table of ``docs/operations.md``."""
+    rows = ["| variable | default | what it is |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        shown = {None: "unset", (): "none"}.get(default, default)
+        shown = shown.value if isinstance(shown, Edge) else shown
+        rows.append(f"| `{_variable(name)}` | `{shown}` | {field.description} |")
+    return "\n".join(rows)
+
+
+def _variable(name: str) -> str:
+    alias = Settings.model_fields[name].validation_alias
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else f"SYNQ_{name.upper()}"

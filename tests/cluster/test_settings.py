@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.settings import BadSettings, as_environment, load_settings
+from cluster.settings import BadSettings, as_environment, as_table, load_settings
 
 DEFAULTS = {
     "websocket_max_connections": 10_000,
@@ -96,3 +96,8 @@ def test_guests_are_for_loopback(host: str, loopback: bool) -> None:
     settings = load_settings(host=host)
     assert settings.loopback is loopback
     assert settings.guests_allowed is loopback
+
+
+def test_the_operations_page_has_every_setting_as_it_is() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    assert as_table() in page
