@@ -1,6 +1,6 @@
 /** A progress channel (`job:<id>`, `training:<id>`): the latest data, each event once, resumed by `since`. */
 import type { ErrorFrame, ServerFrame } from "./protocol";
-import type { Wire } from "./websocket-secure";
+import type { Wire } from "./connection";
 
 export class ProgressChannel {
   private seq: number | null = null;

@@ -1,5 +1,5 @@
 /** The HTTP side of SynQ: one small typed client. Errors are RFC 9457 problem details with a stable `code`. */
-import type { Diagnosis } from "./websocket-secure";
+import type { Diagnosis } from "./connection";
 
 export class ApiError extends Error {
   override readonly name = "ApiError";

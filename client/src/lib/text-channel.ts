@@ -3,6 +3,8 @@
  * after an interruption, and answers every refusal. The rules are in `TextSession`; here are the clocks.
  */
 import type { ChangeSet } from "@codemirror/state";
+import { CaretAnnouncer, type AnnouncerHost } from "./caret-announcer";
+import type { Pacer } from "./pacer";
 import { PresenceBook, type Peer } from "./presence-book";
 import {
   newClientId,
@@ -14,7 +16,7 @@ import {
   type Subscribed,
 } from "./protocol";
 import { TextSession } from "./text-session";
-import type { Wire } from "./websocket-secure";
+import type { Wire } from "./connection";
 
 export type TextPhase = "loading" | "live" | "catching_up" | "interrupted" | "refused";
 
@@ -40,14 +42,10 @@ export interface TextChannelListener {
 }
 
 const ACK_TIMEOUT_MS = 10_000;
-const PRESENCE_INTERVAL_MS = 80;
-/** While typing, watchers infer the caret from the edits; the exact one follows after this much quiet. */
-const TYPING_QUIET_MS = 400;
-const PRESENCE_REFRESH_MS = 25_000;
 /** Before a forced resync, time for an edit still inside the server to come out of it. */
 const SETTLE_MS = 300;
 
-export class TextChannel {
+export class TextChannel implements AnnouncerHost {
   private readonly state: TextSession;
   private readonly book = new PresenceBook();
   private phase: TextPhase = "loading";
@@ -61,14 +59,9 @@ export class TextChannel {
   private rebaseWanted = false;
   private rejections = 0;
   private resyncs = 0;
-  private presence: (() => PresenceState) | null = null;
-  private presenceDirty = false;
-  private lastPresenceAt = 0;
-  private lastEditAt = 0;
+  private readonly announcer = new CaretAnnouncer(this);
   private flushTimer: ReturnType<typeof setTimeout> | undefined;
   private ackTimer: ReturnType<typeof setTimeout> | undefined;
-  private presenceTimer: ReturnType<typeof setTimeout> | undefined;
-  private refreshTimer: ReturnType<typeof setInterval> | undefined;
   private subscribeTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -108,19 +101,32 @@ export class TextChannel {
     if (changes.empty || this.closed) return;
     this.state.local(changes);
     this.book.mapVisible(changes);
-    this.lastEditAt = Date.now();
+    this.announcer.typed();
     this.flush();
     this.emitStatus();
   }
 
-  /**
-   * Say where this user's caret is. `read` is asked at the moment of sending, in visible positions, so that a
-   * caret that moved meanwhile is never sent late.
-   */
+  /** Say where this user's caret is; `read` answers in visible positions, at the moment of sending. */
   announce(read: () => PresenceState): void {
-    this.presence = read;
-    this.presenceDirty = true;
-    this.schedulePresence();
+    this.announcer.announce(read);
+  }
+
+  get pacer(): Pacer {
+    return this.wire.pacer;
+  }
+
+  get ready(): boolean {
+    return this.phase === "live" && !this.closed;
+  }
+
+  sendPresence(visible: PresenceState): boolean {
+    const state = { ...visible };
+    if (state.cursor !== undefined) state.cursor = this.state.toConfirmed(state.cursor);
+    if (state.selection) {
+      state.selection = state.selection.map(([a, b]) => [this.state.toConfirmed(a), this.state.toConfirmed(b)]);
+    }
+    const { client, rev } = this.state;
+    return this.wire.transmit({ type: "presence", session: this.session, client, rev, state });
   }
 
   close(): void {
@@ -252,11 +258,7 @@ export class TextChannel {
     if (frame.presence) this.book.replace(frame.presence, frame.rev, this.state);
     this.emitPeers();
     this.flush();
-    this.startRefreshing();
-    if (this.presence) {
-      this.presenceDirty = true;
-      this.schedulePresence();
-    }
+    this.announcer.start();
     this.emitStatus();
   }
 
@@ -287,7 +289,6 @@ export class TextChannel {
       }
     }
     this.flush();
-    this.schedulePresence();
     this.emitPeers();
     this.emitStatus();
     return true;
@@ -402,50 +403,6 @@ export class TextChannel {
     }, delay);
   }
 
-  private schedulePresence(): void {
-    if (!this.presenceDirty || !this.presence || this.phase !== "live" || this.presenceTimer !== undefined) return;
-    const now = Date.now();
-    const quiet = this.lastEditAt + TYPING_QUIET_MS - now;
-    const spaced = this.lastPresenceAt + PRESENCE_INTERVAL_MS - now;
-    const delay = Math.max(0, spaced, quiet, this.wire.pacer.delay("presence"));
-    this.presenceTimer = setTimeout(() => {
-      this.presenceTimer = undefined;
-      this.sendPresence();
-    }, delay);
-  }
-
-  private sendPresence(): void {
-    if (!this.presence || this.phase !== "live" || !this.presenceDirty) return;
-    if (Date.now() - this.lastEditAt < TYPING_QUIET_MS || this.wire.pacer.delay("presence") > 0) {
-      this.schedulePresence();
-      return;
-    }
-    const state = { ...this.presence() };
-    if (state.cursor !== undefined) state.cursor = this.state.toConfirmed(state.cursor);
-    if (state.selection) {
-      state.selection = state.selection.map(([a, b]) => [this.state.toConfirmed(a), this.state.toConfirmed(b)]);
-    }
-    const sent = this.wire.transmit({
-      type: "presence",
-      session: this.session,
-      client: this.state.client,
-      rev: this.state.rev,
-      state,
-    });
-    if (!sent) return;
-    this.presenceDirty = false;
-    this.lastPresenceAt = Date.now();
-  }
-
-  /** Presence ends 60 s after the last sign of life, so say it again well before. */
-  private startRefreshing(): void {
-    clearInterval(this.refreshTimer);
-    this.refreshTimer = setInterval(() => {
-      this.presenceDirty = true;
-      this.schedulePresence();
-    }, PRESENCE_REFRESH_MS);
-  }
-
   private emitPeers(): void {
     if (!this.closed) this.listener.onPeers(this.book.othersThan(this.state.client));
   }
@@ -455,8 +412,8 @@ export class TextChannel {
   }
 
   private clearTimers(): void {
-    for (const timer of [this.flushTimer, this.ackTimer, this.presenceTimer, this.subscribeTimer]) clearTimeout(timer);
-    this.flushTimer = this.presenceTimer = undefined;
-    clearInterval(this.refreshTimer);
+    for (const timer of [this.flushTimer, this.ackTimer, this.subscribeTimer]) clearTimeout(timer);
+    this.flushTimer = undefined;
+    this.announcer.stop();
   }
 }

@@ -6,6 +6,8 @@
  * `Sec-WebSocket-Protocol` and into `ping`: never into a URL, a log line, an error or the statistics.
  */
 import { Backoff } from "./backoff";
+import type { ConnectionState, ConnectionStatistics, Diagnosis, SecureWebSocketOptions, TokenProvider, Wire } from "./connection";
+import { Heartbeat } from "./heartbeat";
 import { Pacer } from "./pacer";
 import { ProgressChannel } from "./progress-channel";
 import {
@@ -20,62 +22,8 @@ import {
 } from "./protocol";
 import { TextChannel, type TextChannelListener } from "./text-channel";
 
-/** Gives a valid JWT. With `fresh`, one that lives longer than the present one, where there is such a thing. */
-export type TokenProvider = (options: { fresh: boolean }) => Promise<string>;
+export type * from "./connection";
 
-/** What a refused handshake means; the browser hides its status from us, so the owner asks over HTTP. */
-export type Diagnosis = "retry" | "unauthorized" | "not_found" | "forbidden";
-
-export type ConnectionState =
-  | { phase: "idle" }
-  | { phase: "connecting"; attempt: number }
-  | { phase: "live"; since: number }
-  | { phase: "waiting"; attempt: number; retryAt: number; reason: string }
-  | { phase: "offline"; reason: string }
-  | { phase: "refused"; code: number | Exclude<Diagnosis, "retry">; reason: string };
-
-export interface ConnectionStatistics {
-  connects: number;
-  reconnects: number;
-  messagesSent: number;
-  messagesReceived: number;
-  bytesSent: number;
-  bytesReceived: number;
-  pingsSent: number;
-  /** The last measured round trip, and its smoothed value (RFC 6298's 1/8). */
-  rttMs: number | null;
-  smoothedRttMs: number | null;
-  resent: number;
-  nacks: number;
-  rateLimited: number;
-  lastCloseCode: number | null;
-  unacknowledged: number;
-}
-
-export interface SecureWebSocketOptions {
-  /** `ws://…/ws/collaborate` or `wss://…`, without a query. */
-  url: string;
-  /** The routing hint, and the session whose permissions are checked at the handshake. */
-  session: string;
-  token: TokenProvider;
-  diagnose?: () => Promise<Diagnosis>;
-  /** For tests. */
-  WebSocket?: typeof WebSocket;
-  random?: () => number;
-}
-
-/** What the channels need of the connection. */
-export interface Wire {
-  readonly live: boolean;
-  readonly pacer: Pacer;
-  readonly maxMessageBytes: number;
-  /** Send one frame now. False when there is no live socket. */
-  transmit(frame: string | object): boolean;
-  countResend(): void;
-}
-
-const PING_TIMEOUT_MS = 8_000;
-const PROBE_TIMEOUT_MS = 3_000;
 const CONNECT_TIMEOUT_MS = 15_000;
 /** A connection that lived this long has earned a fresh count of attempts. */
 const SETTLED_MS = 5_000;
@@ -91,30 +39,28 @@ export class SecureWebSocketClient implements Wire {
   readonly #texts = new Map<string, TextChannel>();
   readonly #progress = new Map<string, ProgressChannel>();
   readonly #stateListeners = new Set<(state: ConnectionState) => void>();
+  readonly #heartbeat = new Heartbeat({
+    ping: (frame) => this.#sendRaw(frame),
+    dead: () => void this.#lost(1006, "", this.live),
+  });
   readonly #encoder = new TextEncoder();
   #socket: WebSocket | null = null;
   #state: ConnectionState = { phase: "idle" };
   #wanted = false;
   /** Grows with every attempt; what belongs to an older one is ignored. */
   #epoch = 0;
-  #heartbeatMs = 30_000;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
-  #pingTimer: ReturnType<typeof setTimeout> | undefined;
-  #deadTimer: ReturnType<typeof setTimeout> | undefined;
   #settledTimer: ReturnType<typeof setTimeout> | undefined;
   #tokenTimer: ReturnType<typeof setTimeout> | undefined;
   #unlisten: (() => void) | undefined;
   #user: string | null = null;
-  #stats: Omit<ConnectionStatistics, "unacknowledged"> = {
+  #stats: Omit<ConnectionStatistics, "unacknowledged" | "pingsSent" | "rttMs" | "smoothedRttMs"> = {
     connects: 0,
     reconnects: 0,
     messagesSent: 0,
     messagesReceived: 0,
     bytesSent: 0,
     bytesReceived: 0,
-    pingsSent: 0,
-    rttMs: null,
-    smoothedRttMs: null,
     resent: 0,
     nacks: 0,
     rateLimited: 0,
@@ -144,7 +90,8 @@ export class SecureWebSocketClient implements Wire {
   get statistics(): ConnectionStatistics {
     let unacknowledged = 0;
     for (const channel of this.#texts.values()) unacknowledged += channel.unconfirmed;
-    return { ...this.#stats, unacknowledged };
+    const { pings: pingsSent, rttMs, smoothedRttMs } = this.#heartbeat;
+    return { ...this.#stats, pingsSent, rttMs, smoothedRttMs, unacknowledged };
   }
 
   /** Calls `listener` at every change of state; returns what ends that. */
@@ -260,23 +207,19 @@ export class SecureWebSocketClient implements Wire {
     };
     // The close event follows every error and says more.
     socket.onerror = () => {};
-    this.#deadTimer = setTimeout(() => {
-      if (epoch === this.#epoch) void this.#lost(1006, "", welcomed);
-    }, CONNECT_TIMEOUT_MS);
+    this.#heartbeat.expect(CONNECT_TIMEOUT_MS);
   }
 
   #welcomed(frame: Welcome): void {
-    clearTimeout(this.#deadTimer);
     this.#stats.connects += 1;
     if (this.#stats.connects > 1) this.#stats.reconnects += 1;
     this.#user = frame.user;
-    this.#heartbeatMs = frame.heartbeat_ms > 0 ? frame.heartbeat_ms : this.#heartbeatMs;
     this.maxMessageBytes = frame.limits?.max_message_bytes ?? this.maxMessageBytes;
     if (frame.limits) this.pacer.setLimits(frame.limits);
     if (frame.reconnect) this.#backoff.limits = frame.reconnect;
     this.#setState({ phase: "live", since: Date.now() });
     this.#settledTimer = setTimeout(() => this.#backoff.reset(), SETTLED_MS);
-    this.#schedulePing();
+    this.#heartbeat.start(frame.heartbeat_ms);
     this.#scheduleTokenRefresh(frame.token_expires_at);
     for (const channel of this.#texts.values()) channel.connected();
     for (const channel of this.#progress.values()) channel.connected();
@@ -285,7 +228,7 @@ export class SecureWebSocketClient implements Wire {
   #dispatch(frame: ServerFrame): void {
     switch (frame.type) {
       case "pong":
-        if (typeof frame.t === "number") this.#measured(performance.now() - frame.t);
+        if (typeof frame.t === "number") this.#heartbeat.pong(frame.t);
         if (typeof frame.token_expires_at === "number") this.#scheduleTokenRefresh(frame.token_expires_at);
         return;
       case "nack":
@@ -352,25 +295,6 @@ export class SecureWebSocketClient implements Wire {
     this.#retryTimer = setTimeout(() => void this.#attempt(), delay);
   }
 
-  #schedulePing(): void {
-    clearTimeout(this.#pingTimer);
-    this.#pingTimer = setTimeout(() => {
-      this.#ping(PING_TIMEOUT_MS);
-      this.#schedulePing();
-    }, this.#heartbeatMs / 2);
-  }
-
-  #ping(timeoutMs: number, token?: string): void {
-    const frame = { type: "ping", t: Math.round(performance.now()), ...(token === undefined ? {} : { token }) };
-    clearTimeout(this.#deadTimer);
-    const epoch = this.#epoch;
-    // Any frame disarms this (see #received): a socket that says nothing at all to a ping is dead.
-    this.#deadTimer = setTimeout(() => {
-      if (epoch === this.#epoch) void this.#lost(1006, "", true);
-    }, timeoutMs);
-    if (this.#sendRaw(frame)) this.#stats.pingsSent += 1;
-  }
-
   /** `expiresAt` is in seconds of the epoch. */
   #scheduleTokenRefresh(expiresAt: number): void {
     clearTimeout(this.#tokenTimer);
@@ -384,23 +308,16 @@ export class SecureWebSocketClient implements Wire {
     const epoch = this.#epoch;
     try {
       const token = await this.#token({ fresh: true });
-      if (epoch === this.#epoch && this.live) this.#ping(PING_TIMEOUT_MS, token);
+      if (epoch === this.#epoch && this.live) this.#heartbeat.ping(undefined, token);
     } catch {
       // No fresh token to be had. The server ends this connection with 4002 and the owner asks to sign in.
     }
   }
 
   #received(data: unknown): void {
-    clearTimeout(this.#deadTimer);
+    this.#heartbeat.heard();
     this.#stats.messagesReceived += 1;
     if (typeof data === "string") this.#stats.bytesReceived += data.length;
-  }
-
-  #measured(ms: number): void {
-    if (!(ms >= 0)) return;
-    this.#stats.rttMs = ms;
-    const smoothed = this.#stats.smoothedRttMs;
-    this.#stats.smoothedRttMs = smoothed === null ? ms : smoothed + (ms - smoothed) / 8;
   }
 
   #sendRaw(frame: string | object): boolean {
@@ -424,16 +341,15 @@ export class SecureWebSocketClient implements Wire {
   }
 
   #clearTimers(): void {
-    for (const timer of [this.#retryTimer, this.#pingTimer, this.#deadTimer, this.#settledTimer, this.#tokenTimer]) {
-      clearTimeout(timer);
-    }
+    this.#heartbeat.stop();
+    for (const timer of [this.#retryTimer, this.#settledTimer, this.#tokenTimer]) clearTimeout(timer);
   }
 
   #listenToBrowser(): void {
     if (this.#unlisten || typeof window === "undefined") return;
     const wake = (): void => {
       if (document.visibilityState === "hidden") return;
-      if (this.live) this.#ping(PROBE_TIMEOUT_MS);
+      if (this.live) this.#heartbeat.probe();
       else this.retryNow();
     };
     window.addEventListener("online", wake);

@@ -1,5 +1,6 @@
 import { useEffect, useMemo, useRef, useState, type ReactElement } from "react";
 import { axisTicks, percent, viewCounts, type Bar, type CountOrder } from "./counts";
+import { download } from "./download";
 import { Icon } from "./icons";
 
 const HEIGHT = 250;
@@ -13,14 +14,7 @@ export function Histogram({ counts, name }: { counts: Record<string, number>; na
   const view = useMemo(() => viewCounts(counts, order), [counts, order]);
   const all = useMemo(() => (asTable ? viewCounts(counts, order, 512) : view), [asTable, counts, order, view]);
 
-  const download = (): void => {
-    const url = URL.createObjectURL(new Blob([JSON.stringify({ shots: view.shots, counts }, null, 2)], { type: "application/json" }));
-    const link = document.createElement("a");
-    link.href = url;
-    link.download = `${name.replace(/[^\w.-]+/g, "_") || "counts"}.json`;
-    link.click();
-    URL.revokeObjectURL(url);
-  };
+  const save = (): void => download(name, "json", JSON.stringify({ shots: view.shots, counts }, null, 2), "application/json");
 
   return (
     <figure className="histogram" data-shots={view.shots}>
@@ -41,7 +35,7 @@ export function Histogram({ counts, name }: { counts: Record<string, number>; na
             <Icon name={asTable ? "bars" : "table"} />
             {asTable ? "Chart" : "Table"}
           </button>
-          <button type="button" className="quiet" onClick={download}>
+          <button type="button" className="quiet" onClick={save}>
             <Icon name="download" />
             JSON
           </button>

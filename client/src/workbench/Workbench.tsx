@@ -1,13 +1,16 @@
-import { memo, useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent, type ReactElement } from "react";
+import { memo, useCallback, useEffect, useRef, useState, type KeyboardEvent, type ReactElement } from "react";
 import type { Diagnostic, Identity, RestClient, Session } from "../lib/rest";
-import { CircuitView } from "./CircuitView";
+import { CircuitBody, CircuitHead } from "./CircuitPane";
 import { ConnectionStatus } from "./ConnectionStatus";
+import { download } from "./download";
 import { Icon } from "./icons";
+import { Problems } from "./Problems";
 import { RunPanel, readSettings } from "./RunPanel";
+import { ShareButton } from "./ShareButton";
 import { Split } from "./Split";
 import { SuggestPanel } from "./SuggestPanel";
 import { Faces, Me, TopBar } from "./TopBar";
-import { useCircuit, type CircuitView as Circuit } from "./use-circuit";
+import { useCircuit } from "./use-circuit";
 import { useJob } from "./use-job";
 import { useSession } from "./use-session";
 
@@ -18,7 +21,6 @@ const TABS = [
 ] as const;
 type Tab = (typeof TABS)[number][0];
 
-const Drawn = memo(CircuitView);
 const Suggest = memo(SuggestPanel);
 
 export function Workbench({ session, identity, rest, name, onName }: {
@@ -110,7 +112,7 @@ export function Workbench({ session, identity, rest, name, onName }: {
         {circuit.parsed?.format && <span className="tag">{circuit.parsed.format === "qasm2" ? "OpenQASM 2" : "OpenQASM 3"}</span>}
         {loaded && !text.canWrite && <span className="tag warn">read only{text.role ? `: ${text.role}` : ""}</span>}
         <span className="spacer" />
-        <button type="button" className="quiet" onClick={() => downloadText(session.name, currentText())} disabled={!loaded}>
+        <button type="button" className="quiet" onClick={() => download(session.name, "qasm", currentText(), "text/plain")} disabled={!loaded}>
           <Icon name="download" />
           .qasm
         </button>
@@ -238,114 +240,4 @@ function Loading({ connection, reason }: { connection: string; reason: string | 
       )}
     </div>
   );
-}
-
-/** What was found last. While a newer text is being checked it stays, so that the list does not jump. */
-function Problems({ diagnostics, state, onGo }: {
-  diagnostics: readonly Diagnostic[];
-  state: "unchecked" | "checked" | "offline";
-  onGo: (diagnostic: Diagnostic) => void;
-}): ReactElement {
-  return (
-    <div className={diagnostics.length > 0 ? "problems some" : "problems"} role="region" aria-label="Problems">
-      {diagnostics.length === 0 ? (
-        <p className="muted">
-          {state === "checked" && <Icon name="check" />}
-          {{ unchecked: "Checking…", checked: "No problems", offline: "Not checked since the connection was lost" }[state]}
-        </p>
-      ) : (
-        <ul>
-          {diagnostics.slice(0, 50).map((d, i) => (
-            <li key={i}>
-              <button type="button" className={`problem ${d.severity}`} onClick={() => onGo(d)}>
-                <span className="place">
-                  {d.line}:{d.column}
-                </span>
-                <span>{d.message}</span>
-              </button>
-            </li>
-          ))}
-        </ul>
-      )}
-    </div>
-  );
-}
-
-function CircuitHead({ circuit }: { circuit: Circuit }): ReactElement {
-  const { stats, parsed, problem } = circuit;
-  const stale = problem !== null || (parsed !== null && !parsed.valid);
-  return (
-    <div className="panel-head">
-      <h2>Circuit</h2>
-      {stats && (
-        <ul className="stats" aria-label="Circuit size">
-          <li>
-            <strong>{stats.qubits ?? 0}</strong> qubits
-          </li>
-          <li>
-            depth <strong>{stats.depth ?? 0}</strong>
-          </li>
-          <li>
-            <strong>{stats.gates ?? 0}</strong> gates
-          </li>
-        </ul>
-      )}
-      <span className="spacer" />
-      {stale && stats && <span className="tag warn">last valid drawing</span>}
-    </div>
-  );
-}
-
-function CircuitBody({ circuit, loaded }: { circuit: Circuit; loaded: boolean }): ReactElement {
-  const { drawing, parsed, problem } = circuit;
-  const stale = problem !== null || (parsed !== null && !parsed.valid);
-  const empty = useMemo(() => drawing !== null && drawing.qubits.length === 0, [drawing]);
-  return (
-    <div className="circuit-body">
-      {problem && (
-        <p className="notice error" role="status">
-          {problem}
-        </p>
-      )}
-      {drawing && !empty && <Drawn drawing={drawing} stale={stale} />}
-      {empty && <p className="empty muted">No qubits are declared yet.</p>}
-      {!drawing && !problem && (
-        <p className="empty muted">{loaded && parsed && !parsed.valid ? "The drawing appears when the program has no errors." : "Drawing…"}</p>
-      )}
-    </div>
-  );
-}
-
-function ShareButton({ id, isPublic, announce }: { id: string; isPublic: boolean; announce: (message: string) => void }): ReactElement {
-  const [copied, setCopied] = useState(false);
-  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  useEffect(() => () => clearTimeout(timer.current), []);
-  const copy = async (): Promise<void> => {
-    const link = `${window.location.origin}/s/${encodeURIComponent(id)}`;
-    try {
-      await navigator.clipboard.writeText(link);
-      setCopied(true);
-      announce("Link copied.");
-      clearTimeout(timer.current);
-      timer.current = setTimeout(() => setCopied(false), 2_000);
-    } catch {
-      // No clipboard without a secure origin: let the user copy it by hand.
-      window.prompt("The link to this session", link);
-    }
-  };
-  return (
-    <button type="button" className="share" onClick={() => void copy()} title={isPublic ? "Anyone on this SynQ can open it" : "Only its participants can open it"}>
-      <Icon name={copied ? "check" : "link"} />
-      <span>{copied ? "Copied" : "Copy link"}</span>
-    </button>
-  );
-}
-
-function downloadText(name: string, text: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = `${name.replace(/[^\w.-]+/g, "_") || "program"}.qasm`;
-  link.click();
-  URL.revokeObjectURL(url);
 }
