@@ -31,6 +31,10 @@ RESERVED_DESCRIPTORS = 500
 OBJECT_STORE_BYTES = 256 * 1024 * 1024
 
 
+# Ray gives its own processes 30 s, which a machine that is busy with something else may exceed.
+START_ATTEMPTS = 3
+
+
 class PortTaken(SynqError):
     """Somebody else listens where SynQ should."""
 
@@ -149,13 +153,22 @@ def start_ray(settings: Settings) -> None:
     if settings.ray_address is not None:
         ray.init(address=settings.ray_address, **options)
         return
-    ray.init(
-        address="local",
-        num_cpus=settings.num_cpus,
-        object_store_memory=OBJECT_STORE_BYTES,
-        include_dashboard=False,
-        **options,
-    )
+    for attempt in range(START_ATTEMPTS):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=settings.num_cpus,
+                object_store_memory=OBJECT_STORE_BYTES,
+                include_dashboard=False,
+                **options,
+            )
+            return
+        except Exception:
+            if attempt == START_ATTEMPTS - 1:
+                raise
+            log.warning("Ray did not start in time; trying again", exc_info=True)
+            ray.shutdown()
+            processes.end_marked(settings.data_dir)
 
 
 def start_serve(settings: Settings) -> None:
