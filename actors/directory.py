@@ -128,7 +128,7 @@ class Directory:
         owner = self._where.get(session)
         if owner is not None:
             try:
-                if session in await call(owner.handle.sessions.remote()):
+                if await call(owner.handle.holds.remote(session)):
                     return owner
                 self._unassign(owner, session)
             except (RayActorError, Unavailable):

@@ -39,6 +39,8 @@ log = get_logger(__name__)
 INBOX = 20_000
 # A client this far behind is served from storage; further, it gets the state instead.
 OLDER_ITEMS = 20_000
+# How stale a session's "last changed" may be; it orders lists, so not every commit must write it.
+TOUCH_INTERVAL_S = 5.0
 GOING_AWAY = 4000
 REMOVED = 4501
 
@@ -53,6 +55,7 @@ class Live:
     idle_since: float
     snapshotting: bool = False
     presence_due: float = 0.0
+    touch_due: float = 0.0
 
 
 class SessionHost:
@@ -119,6 +122,10 @@ class SessionHost:
         for link in {address.link for address in live.room.subscribers}:
             self._send(link, wire.Ended(session, code, reason))
         log.info("session released", session=session, reason=reason)
+
+    def holds(self, session: str) -> bool:
+        """Say whether a session is loaded."""
+        return session in self._live
 
     def sessions(self) -> dict[str, int]:
         """Return ``{session: epoch}`` of what is loaded."""
@@ -226,17 +233,23 @@ class SessionHost:
             for joining in room.needs_older():
                 room.postpone(joining)
                 self._spawn(self._fetch_older(session, live, joining))
+        elif isinstance(message, wire.Alive):
+            room.touch(at, now)
         elif isinstance(message, wire.Unfollow):
             room.unsubscribe(at)
             live.idle_since = time.monotonic()
 
     async def _commit(self, touched: dict[str, Live]) -> None:
         """Make the round's items durable; sessions whose items cannot be are released."""
-        appends = [
-            log_store.Append(session, live.epoch, [to_row(session, live.epoch, item) for item in p])
-            for session, live in touched.items()
-            if (p := live.room.pending)
-        ]
+        appends = []
+        now = time.monotonic()
+        for session, live in touched.items():
+            if live.room.pending:
+                rows = [to_row(session, live.epoch, item) for item in live.room.pending]
+                touch = now >= live.touch_due
+                if touch:
+                    live.touch_due = now + TOUCH_INTERVAL_S
+                appends.append(log_store.Append(session, live.epoch, rows, touch=touch))
         if not appends:
             return
         try:
@@ -411,6 +424,10 @@ class SessionActor:
         """See `SessionHost.release`."""
         self._host.release(session, code, reason)
 
+    async def holds(self, session: str) -> bool:
+        """See `SessionHost.holds`."""
+        return self._host.holds(session)
+
     async def sessions(self) -> dict[str, int]:
         """See `SessionHost.sessions`."""
         return self._host.sessions()
@@ -470,7 +487,7 @@ def _json(change: ChangeSet) -> str:
 
 
 def _session_of(message: wire.ToActor) -> str:
-    if isinstance(message, wire.Follow | wire.Unfollow):
+    if isinstance(message, wire.Follow | wire.Unfollow | wire.Alive):
         return message.session
     if isinstance(message, wire.EditFrom):
         return message.edit.session

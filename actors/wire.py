@@ -70,7 +70,14 @@ class Unwatch(Struct, frozen=True, array_like=True, tag=7):
     channel: str
 
 
-ToActor = Follow | Unfollow | EditFrom | PresenceFrom | SyncFrom | Watch | Unwatch
+class Alive(Struct, frozen=True, array_like=True, tag=8):
+    """A sign of life of a socket: its presence stays."""
+
+    socket: int
+    session: str
+
+
+ToActor = Follow | Unfollow | EditFrom | PresenceFrom | SyncFrom | Watch | Unwatch | Alive
 
 
 class Reply(Struct, frozen=True, array_like=True, tag=1):

@@ -23,13 +23,17 @@ from cluster.identity.tokens import get_tokens
 from cluster.settings import get_settings
 from cluster.storage.database import Database
 from cluster.telemetry import configure_logging
+from deployments.graphql import router as graphql
 from deployments.inference import RayInference
 from deployments.rest import auth, circuits, collaboration, health, jobs, learning, problems
 from deployments.rest.dependencies import CurrentUser, Services
 from deployments.rest.middleware import Envelope
 
 DIST = Path(__file__).parent.parent / "client" / "dist"
-ROUTERS = tuple(part.router for part in (health, auth, collaboration, circuits, jobs, learning))
+ROUTERS = (
+    *(part.router for part in (health, auth, collaboration, circuits, jobs, learning)),
+    graphql.router,
+)
 # A document of the largest size, JSON-escaped, and something around it.
 BODY_OVERHEAD_BYTES = 64 * 1024
 

@@ -190,6 +190,12 @@ class Room:
             rev = min(message.rev, self.sequencer.rev)
             self.presence.put(message.client, subscriber.user, message.state, rev, now_ms)
 
+    def touch(self, at: Address, now_ms: int) -> None:
+        """Note a socket's sign of life."""
+        subscriber = self.subscribers.get(at)
+        if subscriber is not None:
+            self.presence.touch(subscriber.client, now_ms)
+
     # --- the end of a round ----------------------------------------------------------------
 
     def finish(self) -> list[Effect]:

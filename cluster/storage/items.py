@@ -30,11 +30,15 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """New items of one session, as rows, and the epoch under which they were accepted."""
+    """New items of one session, as rows, and the epoch under which they were accepted.
+
+    ``touch`` says that the session's time of change is to be written too.
+    """
 
     session: str
     epoch: int
     rows: list[dict[str, Any]]
+    touch: bool = False
 
 
 async def append(database: Database, appends: list[Append]) -> set[str]:
@@ -66,6 +70,11 @@ def _append(connection: Connection, appends: list[Append]) -> set[str]:
     rows = [row for a in appends if a.session not in refused for row in a.rows]
     if rows:
         connection.execute(insert(Item), rows)
+    touched = [a.session for a in appends if a.touch and a.session not in refused]
+    if touched:
+        connection.execute(
+            update(Session).where(Session.id.in_(touched)).values(updated_at=now_ms())
+        )
     return refused
 
 

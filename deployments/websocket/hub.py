@@ -31,6 +31,7 @@ class Reader(Protocol):
     """What the hub needs of a socket."""
 
     id: int
+    user: str
 
     def frame(self, text: str) -> None:
         """Send a frame."""
@@ -251,7 +252,6 @@ class Hub:
             except SynqError:
                 await asyncio.sleep(min(0.2 * 2**attempt, 3.0))
                 continue
-            user = getattr(reader, "user", "")
-            self.ask(link, socket, channel, "", wire.Watch(socket, channel, user))
+            self.ask(link, socket, channel, "", wire.Watch(socket, channel, reader.user))
             return
         log.warning("channel not watched again", channel=channel)

@@ -254,6 +254,9 @@ class Socket:
         return f"{settings.rate_limit_per_second}/s or {settings.rate_limit_per_minute}/min"
 
     def _ping(self, ping: Ping) -> None:
+        for topic, subscription in self._subscriptions.items():
+            if subscription.client:
+                subscription.link.stream.send(wire.encode(wire.Alive(self.id, topic)))
         pong: dict[str, Any] = {"type": "pong"}
         if ping.t is not None:
             pong["t"] = ping.t

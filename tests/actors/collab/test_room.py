@@ -188,6 +188,17 @@ def test_presence_is_merged_moved_and_forgotten(two: Room) -> None:
     assert frame(gone)["clients"] == {A: None, B: None}
 
 
+def test_a_sign_of_life_keeps_presence(two: Room) -> None:
+    two.say(AT_A, say(A, 0, {"cursor": 1}), 0)
+    two.say(AT_B, say(B, 0, {"cursor": 1}), 0)
+    two.take_presence()
+    two.touch(AT_A, 50_000)
+    two.presence.expire(PRESENCE_TTL_MS + 1)
+    here = two.take_presence()
+    assert here is not None
+    assert frame(here)["clients"] == {B: None}
+
+
 def test_presence_ends_with_the_socket(two: Room) -> None:
     two.say(AT_A, say(A, 0, {"cursor": 1}), 0)
     two.take_presence()
