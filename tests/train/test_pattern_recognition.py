@@ -14,7 +14,12 @@ from train.registry import load_version, save_version
 from train.rows import Dataset, Rows
 
 __all__ = ["local_ray"]
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.timeout(180),
+    # Ray Data warns about its own defaults when Ray Train imports it.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
 
 
 def tiny() -> Dataset:
@@ -50,11 +55,3 @@ def test_training_learns(local_ray: Settings, workers: int, tmp_path: Path) -> N
     digest = save_version(tmp_path / "version", trained.weights, trained.card)
     version = load_version(tmp_path / "version", digest)
     assert version.labels == ("adder", "ghz", "qft", "w-state")
-    if workers == 1:
-        # The same name has nothing left to do: it goes on from its last checkpoint.
-        again = PatternRecognitionTrainer(
-            config, tiny(), storage=tmp_path, name=f"run-{workers}"
-        ).fit()
-        assert again.card["epochs"] == epochs
-        for name, array in trained.weights.items():
-            assert (again.weights[name] == array).all(), name
