@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -304,6 +305,9 @@ class Trainer:
             job = await store.training_job(sql, job_id)
         if job is not None:
             self._publish(job_id, public_job(job), final=True)
+        # The checkpoints were for going on; what is kept is the version.
+        checkpoints = self._settings.data_dir / "training" / job_id
+        await asyncio.to_thread(shutil.rmtree, checkpoints, ignore_errors=True)
 
 
 class RayTrainingQueue:
