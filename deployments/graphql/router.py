@@ -115,8 +115,8 @@ async def _body(request: Request) -> dict[str, Any]:
                 f"expected {name} to be {expected[name][0].__name__}, got {type(value).__name__}",
                 status=400,
             )
-    if "query" not in body:
-        raise InvalidInput("expected the member query", status=400)
+    if not body.get("query", "").strip():
+        raise InvalidInput("expected the member query, a GraphQL document", status=400)
     return body
 
 
