@@ -101,6 +101,11 @@ def prepare_environment(settings: Settings, edge: Edge) -> None:
         "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
         "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
         "RAY_SERVE_LOG_TO_STDERR": "0",
+        # Serve kills an edge that is not ready within 5 s; on a busy machine that is not long.
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+        "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "30",
+        # Three bad checks in a row replace it: 31 s without an edge at Serve's period of 10 s.
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "deployments.server:middlewares",
     }
     if settings.loopback:

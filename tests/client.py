@@ -49,14 +49,16 @@ class Editor:
 
     async def __aenter__(self) -> Editor:
         self._task = asyncio.ensure_future(self._run())
+        self._pinging = asyncio.ensure_future(self._ping())
         await asyncio.wait_for(self.live.wait(), 30)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         assert self._task is not None
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        for task in (self._task, self._pinging):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
     def insert(self, position: int, text: str) -> None:
         """Type; it is shown here at once and sent as soon as nothing else is in flight."""
@@ -119,6 +121,11 @@ class Editor:
             task = asyncio.ensure_future(self._socket.send(json.dumps(message)))
             task.add_done_callback(lambda t: t.cancelled() or t.exception())
 
+    async def _ping(self) -> None:
+        while True:
+            await asyncio.sleep(10)
+            self._send({"type": "ping"})
+
     async def _run(self) -> None:
         while True:
             try:
@@ -169,6 +176,10 @@ class Editor:
                 self.presence.update(frame["clients"])
             case "nack":
                 self.nacks.append(frame)
+                # Too much was missed for the server to map: the same ops, as they are by now.
+                if frame["code"] == "stale":
+                    self.sent = None
+                    self._flush()
             case "ack" | "welcome" | "pong":
                 pass
             case other:
