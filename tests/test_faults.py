@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -22,6 +22,17 @@ from tests.conftest import Running, make_running
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 API = "/api/v1/collaboration"
 FAST = {"RATE_LIMIT_PER_SECOND": "1000", "RATE_LIMIT_PER_MINUTE": "60000"}
+
+
+@pytest.fixture(scope="module")
+def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A SynQ to be broken by one test after the other; each leaves it running."""
+    running = make_running(tmp_path_factory.mktemp("breakable"), **FAST)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
 
 
 async def new_session(synq: Running) -> str:
@@ -94,8 +105,8 @@ async def test_a_killed_process_loses_nothing(own_synq: Callable[..., Running], 
         await check(synq, session, [a, b])
 
 
-async def test_everything_killed_and_started_again(own_synq: Callable[..., Running]) -> None:
-    synq = own_synq(**FAST)
+async def test_everything_killed_and_started_again(breakable: Running) -> None:
+    synq = breakable
     session = await new_session(synq)
     rng = random.Random(1)
     async with (
@@ -116,11 +127,9 @@ async def test_everything_killed_and_started_again(own_synq: Callable[..., Runni
         await check(synq, session, [a, b])
 
 
-async def test_the_next_start_recovers_from_a_killed_main_process(
-    own_synq: Callable[..., Running],
-) -> None:
+async def test_the_next_start_recovers_from_a_killed_main_process(breakable: Running) -> None:
     """HAProxy outlives its parents and holds the port; only what is ours is ended."""
-    synq = own_synq()
+    synq = breakable
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
         assert synq.process is not None
@@ -136,9 +145,9 @@ async def test_the_next_start_recovers_from_a_killed_main_process(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_stops_everything_at_once_and_it_starts_again(
-    own_synq: Callable[..., Running], number: int
+    breakable: Running, number: int
 ) -> None:
-    synq = own_synq()
+    synq = breakable
     assert synq.process is not None
     loop = asyncio.get_running_loop()
     before = loop.time()
