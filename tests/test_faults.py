@@ -88,8 +88,8 @@ async def check(synq: Running, session: str, editors: list[Editor]) -> None:
 @pytest.mark.parametrize(
     "title", ["ray::SessionActor", "ray::ServeReplica:collaborate", "ray::Directory", "haproxy"]
 )
-async def test_a_killed_process_loses_nothing(own_synq: Callable[..., Running], title: str) -> None:
-    synq = own_synq(**FAST)
+async def test_a_killed_process_loses_nothing(breakable: Running, title: str) -> None:
+    synq = breakable
     session = await new_session(synq)
     rng = random.Random(title)
     async with (
