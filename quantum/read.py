@@ -16,8 +16,9 @@ from qiskit.circuit import CircuitError
 from qiskit.exceptions import ExperimentalWarning
 
 from quantum import qasm3
+from quantum.counting import Scan
 from quantum.limits import BadCircuit, Diagnostic, Format, Limits
-from quantum.scan import Scan, scan
+from quantum.scan import scan
 
 # Constructs the native OpenQASM 3 importer refuses or, worse, panics on (Qiskit 2.6).
 _BEYOND_NATIVE = {

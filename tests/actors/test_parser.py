@@ -97,6 +97,9 @@ async def test_bombs_are_answered(parser: LocalParser) -> None:
         assert "allowed" in answer["diagnostics"][0]["message"]
     assert time.perf_counter() - start < 5.0
     assert parser.sandbox.pid == pid
+    status = Path(f"/proc/{pid}/status").read_text()
+    peak_kib = int(status.split("VmHWM:")[1].split()[0])
+    assert peak_kib < 300 * 1024
 
 
 async def test_what_takes_too_long_is_ended_and_costs_its_neighbours_only_waiting(

@@ -260,7 +260,7 @@ async def test_cancelling_ends_what_runs(synq: Running) -> None:
         assert (await http.get(f"{API}/jobs/{job}")).json()["status"] == "cancelled"
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 async def test_endless_circuits_are_ended_and_jobs_outlive_everything(
     own_synq: Callable[..., Running],
 ) -> None:
@@ -277,7 +277,7 @@ async def test_endless_circuits_are_ended_and_jobs_outlive_everything(
         job = await submit(http, *circuits, shots=20, seed=1)
         while not any((await http.get(f"{API}/jobs/{job}")).json()["results"]):
             await asyncio.sleep(0.02)
-        before = [r for r in (await http.get(f"{API}/jobs/{job}")).json()["results"] if r]
+        before = (await http.get(f"{API}/jobs/{job}")).json()["results"]
     assert synq.process is not None
     os.kill(synq.process.pid, signal.SIGKILL)
     synq.process.wait()
@@ -285,5 +285,6 @@ async def test_endless_circuits_are_ended_and_jobs_outlive_everything(
     async with synq.client("alice") as http:
         state = await finished(http, job)
         assert state["status"] == "done"
-        assert state["results"][: len(before)] == before
         assert all(result["counts"] for result in state["results"])
+        for was, is_now in zip(before, state["results"], strict=True):
+            assert was in (None, is_now)
