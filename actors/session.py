@@ -353,16 +353,15 @@ class SessionHost:
         self, session: str, live: Live, rev: int, units: str, clients: dict[str, Any]
     ) -> None:
         try:
-            async with self._database.session() as sql:
-                await log_store.put_snapshot(
-                    sql,
-                    session,
-                    epoch=live.epoch,
-                    rev=rev,
-                    lineage=live.room.sequencer.lineage,
-                    state=from_units(units),
-                    clients=clients,
-                )
+            await log_store.put_snapshot(
+                self._database,
+                session,
+                epoch=live.epoch,
+                rev=rev,
+                lineage=live.room.sequencer.lineage,
+                state=from_units(units),
+                clients=clients,
+            )
             live.snapshot_rev = rev
         except SynqError as error:
             log.warning("snapshot refused", session=session, error=error.message)

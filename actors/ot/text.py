@@ -30,6 +30,7 @@ from cluster.errors import InvalidInput
 
 Section = tuple[int, str | None]
 Json = list[int | list[int | str]]
+_Edit = tuple[int, int, str]
 
 # Real edits have a handful of sections. A bound keeps one message's work bounded.
 MAX_SECTIONS = 10_000
@@ -76,16 +77,46 @@ class ChangeSet:
         new_length: units of the document it produces.
     """
 
-    __slots__ = ("length", "new_length", "sections")
+    __slots__ = ("_edit", "length", "new_length", "sections")
 
     def __init__(self, sections: Iterable[Section]) -> None:
         self.sections: tuple[Section, ...] = tuple(sections)
         length = new_length = 0
+        # (position, units deleted, text) where that is all there is, in the plainest form: nearly
+        # always. Typing is mapped over typing by the thousand; see `map`.
+        edit: _Edit | None = None
+        plain = len(self.sections) <= 3
         for size, text in self.sections:
+            if text is None:
+                new_length += size
+                plain = plain and size > 0
+            else:
+                # A second edit, or an edit of nothing, is not plain.
+                plain = plain and edit is None and bool(size or text)
+                edit = (length, size, text)
+                new_length += len(text)
             length += size
-            new_length += size if text is None else len(text)
         self.length = length
         self.new_length = new_length
+        if len(self.sections) == 3 and self.sections[1][1] is None:
+            plain = False  # kept, kept, changed
+        self._edit = edit if plain else None
+
+    @classmethod
+    def _single(cls, position: int, size: int, text: str, length: int) -> ChangeSet:
+        """Return the change that replaces ``size`` units at ``position``."""
+        self = cls.__new__(cls)
+        after = length - position - size
+        change = (size, text)
+        if position:
+            before = (position, None)
+            self.sections = (before, change, (after, None)) if after else (before, change)
+        else:
+            self.sections = (change, (after, None)) if after else (change,)
+        self.length = length
+        self.new_length = length + len(text) - size
+        self._edit = (position, size, text)
+        return self
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ChangeSet) and self.sections == other.sections
@@ -185,6 +216,9 @@ class ChangeSet:
             raise InvalidInput(
                 f"expected an op for a document of {len(units)} units, got one for {self.length}"
             )
+        if self._edit is not None:
+            at, size, added = self._edit
+            return f"{units[:at]}{added}{units[at + size :]}"
         parts: list[str] = []
         position = 0
         for size, text in self.sections:
@@ -197,6 +231,9 @@ class ChangeSet:
 
     def invert(self, units: str) -> ChangeSet:
         """Return the change that takes this one back; ``units`` is the document before it."""
+        if self._edit is not None:
+            at, size, added = self._edit
+            return ChangeSet._single(at, len(added), units[at : at + size], self.new_length)
         sections: list[Section] = []
         position = 0
         for size, text in self.sections:
@@ -222,6 +259,17 @@ class ChangeSet:
             )
         if other.empty:
             return self
+        mine, theirs = self._edit, other._edit
+        if mine is not None and theirs is not None:
+            # One edit over one edit that it does not touch, or insertion over insertion: only the
+            # position moves. The walk below says the same, in ten times the time.
+            position, size, text = mine
+            start, gone, added = theirs
+            if position + size < start or (position == start and before and not size and not gone):
+                return ChangeSet._single(position, size, text, other.new_length)
+            if position > start + gone or (position == start and not size and not gone):
+                position += len(added) - gone
+                return ChangeSet._single(position, size, text, other.new_length)
         out = _Builder()
         a, b = _Iterator(self.sections), _Iterator(other.sections)
         # Index of the section of `self` whose text has been placed already: one section may be

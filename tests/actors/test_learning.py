@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import select
 
 from actors.circuits import Source
+from actors.driver import version_directory
 from actors.learning import MAX_OPEN_JOBS, LearningService
 from actors.parser import CircuitParser
-from actors.training import register_shipped, version_directory
+from actors.training import register_shipped
 from cluster.errors import Conflict, Forbidden, InvalidInput, NotFound, SynqError, Unavailable
 from cluster.settings import Settings
 from cluster.storage import learning as store

@@ -155,11 +155,11 @@ async def test_state_at_any_rev(database: Database) -> None:
     epoch = await fence(database, session)
     rows = [row(session, rev, epoch) for rev in range(1, 5)]
     await items.append(database, [items.Append(session, epoch, rows)])
-    async with database.session() as sql:
+    async with database.read() as sql:
         lineage = (await items.load(sql, session)).lineage
-        await items.put_snapshot(
-            sql, session, epoch=epoch, rev=3, lineage=lineage, state="xxxabc", clients={}
-        )
+    await items.put_snapshot(
+        database, session, epoch=epoch, rev=3, lineage=lineage, state="xxxabc", clients={}
+    )
     async with database.read() as sql:
         newest = await items.load(sql, session)
         assert (newest.snapshot_rev, [i.rev for i in newest.items]) == (3, [4])
@@ -168,10 +168,9 @@ async def test_state_at_any_rev(database: Database) -> None:
         with pytest.raises(NotFound):
             await items.load(sql, session, 5)
     with pytest.raises(Conflict):
-        async with database.session() as sql:
-            await items.put_snapshot(
-                sql, session, epoch=epoch - 1, rev=4, lineage=lineage, state="", clients={}
-            )
+        await items.put_snapshot(
+            database, session, epoch=epoch - 1, rev=4, lineage=lineage, state="", clients={}
+        )
 
 
 async def test_what_one_may_not_see_is_not_there(database: Database) -> None:
