@@ -5,7 +5,7 @@ an actor of its own in which ``TorchTrainer.fit`` may block. So this one always 
 the driver ends all that Ray Train started for it. When this actor dies its driver dies with it; the
 next incarnation finds the row still open and goes on from the last epoch's checkpoint.
 
-Neither torch nor Qiskit is imported here; the driver does.
+Neither torch nor Qiskit is imported here; the driver does that.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import ray
@@ -24,8 +23,9 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from actors import NAMESPACE
 from actors.channels import ChannelHost
 from actors.directory import call
+from actors.driver import Driver, reason, release_orphans, version_directory, version_path
 from actors.stream import Offer
-from cluster.errors import NotFound, SynqError, Unavailable
+from cluster.errors import NotFound, Unavailable
 from cluster.settings import Settings, get_settings
 from cluster.storage import learning as store
 from cluster.storage.database import Database
@@ -38,6 +38,8 @@ NAME = "synq-trainer"
 CHANNEL = "training"
 # A submission nudges; the poll finds what a lost nudge left.
 POLL_S = 5.0
+# A run that was ended keeps its CPUs until this looks: nothing else can use them meanwhile.
+SWEEP_S = 2.0
 # A job whose run died this often, whatever it reported between, is not tried again.
 MAX_ATTEMPTS = 3
 # A failed run may have died with its node; the next attempt waits for Ray to notice.
@@ -55,51 +57,6 @@ class TrainingQueue(Protocol):
         """End a job, wherever it is."""
 
 
-class Driver:
-    """Runs one job's ``fit``; see the module."""
-
-    def run(self, job: dict[str, Any], trainer: Any) -> dict[str, Any]:
-        """Train, write the version, return its sha256 and card."""
-        settings = get_settings()
-        configure_logging(settings)
-        from train.datasets import DatasetSpec, load_dataset
-        from train.pattern_recognition import PatternConfig, PatternRecognitionTrainer
-        from train.registry import save_version
-
-        token, config = job["token"], job["config"]
-
-        def prepared(done: int, of: int) -> None:
-            trainer.report.remote(token, {"stage": "data", "prepared": done, "rows": of})
-
-        def epoch_done(metrics: dict[str, Any]) -> None:
-            trainer.report.remote(token, {"stage": "training", "metrics": metrics})
-
-        def claimed(group: str) -> None:
-            trainer.report.remote(token, {"stage": "claim", "group": group})
-
-        spec = DatasetSpec()
-        if config.get("samples"):
-            spec = DatasetSpec(samples=config["samples"])
-        dataset = load_dataset(spec, settings.data_dir / "datasets", prepared)
-        trained = PatternRecognitionTrainer(
-            PatternConfig(
-                epochs=config["epochs"],
-                batch_size=config["batch_size"],
-                learning_rate=config["learning_rate"],
-                seed=config["seed"],
-                num_workers=settings.training_workers,
-            ),
-            dataset,
-            storage=settings.data_dir / "training",
-            name=job["id"],
-            progress=epoch_done,
-            claimed=claimed,
-        ).fit()
-        card = {**trained.card, "training_job": job["id"]}
-        sha256 = save_version(version_directory(settings, job["version_id"]), trained.weights, card)
-        return {"sha256": sha256, "card": card}
-
-
 @dataclass(slots=True)
 class _Run:
     """The job that is being trained now."""
@@ -108,7 +65,6 @@ class _Run:
     token: str
     epochs: int
     driver: Any
-    config: dict[str, Any]
     cancelled: bool = False
 
 
@@ -124,6 +80,7 @@ class Trainer:
         self._nudge = asyncio.Event()
         self._channels = ChannelHost(authorize=self._authorize)
         self._worker: asyncio.Task[None] | None = None
+        self._sweeper: asyncio.Task[None] | None = None
         # Nobody calls a restarted actor: it takes up what is open by itself.
         self._started = asyncio.ensure_future(self._begin())
 
@@ -157,12 +114,6 @@ class Trainer:
         run = self._run
         if run is None or run.token != token or run.cancelled:
             return
-        if update["stage"] == "claim":
-            # Stored, so that whoever comes after this process can give it back.
-            run.config["group"] = update["group"]
-            async with self._database.session() as sql:
-                await store.change_training_job(sql, run.job_id, config=run.config)
-            return
         if update["stage"] == "data":
             self._publish(run.job_id, {"status": "running", "epochs": run.epochs, **update})
             return
@@ -184,6 +135,7 @@ class Trainer:
         await register_shipped(self._database, self._settings)
         await self._channels.start()
         self._worker = asyncio.ensure_future(self._work())
+        self._sweeper = asyncio.ensure_future(self._sweep())
 
     async def _authorize(self, channel: str, user: str) -> dict[str, Any]:
         job_id = channel.partition(":")[2]
@@ -213,19 +165,28 @@ class Trainer:
                 await asyncio.wait_for(self._nudge.wait(), POLL_S)
             self._nudge.clear()
 
+    async def _sweep(self) -> None:
+        """Give back what ended runs held; they die a moment after whoever ended them."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            try:
+                if found := await asyncio.to_thread(release_orphans):
+                    log.info("resources of ended runs given back", groups=found)
+            except Exception:
+                log.exception("ended runs not looked for")
+
     async def _next(self) -> TrainingJob | None:
         async with self._database.read() as sql:
             waiting = await store.open_training_jobs(sql)
         return waiting[0] if waiting else None
 
     async def _train(self, job: TrainingJob) -> None:
-        _release(job.config.get("group"))
         attempt = int(job.config.get("attempts", 0)) + 1
         if attempt > MAX_ATTEMPTS:
             await self._fail(job, f"the run was interrupted {MAX_ATTEMPTS} times")
             return
         async with self._database.session() as sql:
-            config = {**job.config, "attempts": attempt, "group": None}
+            config = {**job.config, "attempts": attempt}
             going = await store.change_training_job(
                 sql,
                 job.id,
@@ -238,7 +199,7 @@ class Trainer:
         if not going:
             return
         driver = ray.remote(Driver).options(num_cpus=0, max_restarts=0).remote()
-        run = _Run(job.id, new_id(), int(config["epochs"]), driver, config)
+        run = _Run(job.id, new_id(), int(config["epochs"]), driver)
         self._run = run
         progress = {"epoch": job.epoch, "epochs": run.epochs, "progress": job.progress}
         self._publish(job.id, {"status": "running", **progress})
@@ -258,7 +219,7 @@ class Trainer:
         except RayTaskError as error:
             if not run.cancelled:
                 log.warning("training failed", job=job.id, exc_info=error)
-                await self._fail(job, _reason(error))
+                await self._fail(job, reason(error))
         except (RayActorError, RayError):
             if not run.cancelled:
                 log.warning("training run died", job=job.id, attempt=attempt)
@@ -268,7 +229,6 @@ class Trainer:
         finally:
             self._run = None
             ray.kill(driver)
-            _release(run.config.get("group"))
 
     async def _complete(self, job: TrainingJob, outcome: dict[str, Any]) -> None:
         card = outcome["card"]
@@ -330,7 +290,7 @@ class RayTrainingQueue:
 
 def public_job(job: TrainingJob) -> dict[str, Any]:
     """Return a training job as its owner sees it."""
-    config = {key: value for key, value in job.config.items() if key not in ("attempts", "group")}
+    config = {key: value for key, value in job.config.items() if key != "attempts"}
     return {
         "id": job.id,
         "model_id": job.model_id,
@@ -346,16 +306,6 @@ def public_job(job: TrainingJob) -> dict[str, Any]:
         "started_at": job.started_at,
         "finished_at": job.finished_at,
     }
-
-
-def version_path(version_id: str) -> str:
-    """Return where a version lies, relative to the data directory (which may move)."""
-    return f"models/{version_id}"
-
-
-def version_directory(settings: Settings, version_id: str) -> Path:
-    """Return where a version lies."""
-    return settings.data_dir / version_path(version_id)
 
 
 async def register_shipped(database: Database, settings: Settings) -> None:
@@ -379,28 +329,6 @@ async def register_shipped(database: Database, settings: Settings) -> None:
             )
             await store.deploy(sql, model.id, row.id)
         log.info("shipped model registered", kind=kind, model=model.id, version=row.number)
-
-
-def _release(group: str | None) -> None:
-    """Give back the placement group of a run that was ended; a no-op where it is gone already."""
-    if group is None:
-        return
-    from ray import PlacementGroupID
-    from ray.util.placement_group import PlacementGroup, remove_placement_group
-
-    try:
-        remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(group))))
-    except RayError:
-        log.warning("placement group not given back", group=group)
-
-
-def _reason(error: RayTaskError) -> str:
-    cause = error.cause if isinstance(error.cause, Exception) else error
-    if isinstance(cause, SynqError):
-        return cause.message
-    # Ray Train's errors repeat a whole remote traceback; its last line says what happened.
-    lines = [line for line in str(cause).strip().splitlines() if line.strip()]
-    return f"{type(cause).__name__}: {lines[-1].strip() if lines else 'no message'}"
 
 
 def start(_settings: Settings) -> ActorHandle:

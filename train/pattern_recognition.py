@@ -30,7 +30,7 @@ from train.metrics import classification, rounded
 from train.models import PatternNetwork
 from train.registry import Architecture, Weights
 from train.rows import Dataset, Rows, describe
-from train.runs import Claim, Claimed, Run
+from train.runs import Run
 
 KIND = "pattern-recognition"
 # Checkpoints are small and only the last is needed to go on; the one before is a safety net.
@@ -70,7 +70,6 @@ class PatternRecognitionTrainer:
         storage: directory that all nodes share, for checkpoints.
         name: names the run; the same name goes on where it stopped.
         progress: called in Ray's train controller after each epoch; must be picklable, not block.
-        claimed: hears which resources the run holds; likewise.
     """
 
     def __init__(
@@ -81,14 +80,12 @@ class PatternRecognitionTrainer:
         storage: Path,
         name: str,
         progress: Progress | None = None,
-        claimed: Claimed | None = None,
     ) -> None:
         self.config = config
         self.dataset = dataset
         self.storage = storage.resolve()
         self.name = name
         self.progress = progress
-        self.claimed = claimed
 
     def fit(self) -> Trained:
         """Train to the end and return weights and card.
@@ -98,11 +95,7 @@ class PatternRecognitionTrainer:
         """
         data = ray.put((self.dataset.train, self.dataset.calibrate, self.dataset.test))
         workers = self.config.num_workers
-        callbacks: list[Any] = []
-        if self.progress is not None:
-            callbacks.append(_EpochReports(self.progress))
-        if self.claimed is not None:
-            callbacks.append(Claim(self.claimed))
+        callbacks = [_EpochReports(self.progress)] if self.progress is not None else []
         gpu = ray.cluster_resources().get("GPU", 0) >= workers
         trainer = Run(
             _train_worker,

@@ -108,10 +108,24 @@ async def test_a_job_outlives_the_trainer_and_leaves_nothing_when_ended(
         version = await store.version(sql, str(ended.version_id))
     assert version is not None
     assert version.status == "failed"
-    async with asyncio.timeout(20):
-        while ray.available_resources().get("CPU") != 2:
-            await asyncio.sleep(0.2)
+    await all_cpus_free()
     await training.handle().cancel.remote(job.id)  # what is over stays as it is
+
+    # Ended while its workers start: the same holds.
+    early = await submit(tables, epochs=400)
+    async with asyncio.timeout(60):
+        while ray.available_resources().get("CPU") == 2:
+            await asyncio.sleep(0.05)
+    await training.handle().cancel.remote(early.id)
+    await all_cpus_free()
+
+
+async def all_cpus_free(timeout_s: float = 30) -> None:
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    while ray.available_resources().get("CPU") != 2:
+        held = {k: v["state"] for k, v in ray.util.placement_group_table().items()}
+        assert asyncio.get_running_loop().time() < deadline, held
+        await asyncio.sleep(0.2)
 
 
 async def test_a_run_that_fails_says_why(tables: Database) -> None:
