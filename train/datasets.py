@@ -156,15 +156,21 @@ def dataset_path(spec: DatasetSpec, directory: Path) -> Path:
     return directory / f"patterns-{spec.digest()[:24]}.npz"
 
 
-def load_dataset(spec: DatasetSpec, cache: Path, report: Report | None = None) -> Dataset:
-    """Return the dataset of ``spec``, from ``cache``, shipped, or made now.
+def load_dataset(
+    spec: DatasetSpec,
+    cache: Path,
+    report: Report | None = None,
+    *,
+    shipped: Path | None = SHIPPED,
+) -> Dataset:
+    """Return the dataset of ``spec``, from ``cache``, from ``shipped``, or made now.
 
     Made by Ray tasks when Ray is up in this process, else here. ``report`` hears (done, total).
     The file appears whole or not at all; a damaged one is made again.
     """
     digest = spec.digest()
     path = dataset_path(spec, cache)
-    for known in (path, dataset_path(spec, SHIPPED)):
+    for known in (path, *([dataset_path(spec, shipped)] if shipped is not None else [])):
         if known.exists():
             try:
                 return _read(known, spec, digest)

@@ -1,14 +1,16 @@
-"""Make the version that ships: ``python -m train.pretrain``.
+"""Make the version that ships: ``python -m train.pretrain [--fresh]``.
 
-Same code, data and seed give the same weights. QASMBench is only looked at afterwards, where its
-files are found: ``circuits/qasmbench`` in ``$SYNQ_TEST_DATA`` (default ``../shared/data``).
+Same code, data and seed give the same weights. The rows that ship are used where they are those of
+the spec, unless ``--fresh`` asks for them to be made again. QASMBench is only looked at afterwards,
+where its files are found: ``circuits/qasmbench`` in ``$SYNQ_TEST_DATA`` (default
+``../shared/data``).
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -72,7 +74,10 @@ def main() -> None:
         ray.init(include_dashboard=False, log_to_driver=False)
         try:
             dataset = load_dataset(
-                SPEC, Path(scratch), lambda done, of: logger.info("%d/%d rows", done, of)
+                SPEC,
+                Path(scratch),
+                lambda done, of: logger.info("%d/%d rows", done, of),
+                shipped=None if "--fresh" in sys.argv else target,
             )
             trained = PatternRecognitionTrainer(
                 CONFIG, dataset, storage=Path(scratch), name="pretrain"
@@ -85,12 +90,10 @@ def main() -> None:
         save_version(draft, trained.weights, card)
         files = Path(os.environ.get("SYNQ_TEST_DATA", "../shared/data")) / "circuits/qasmbench"
         card["metrics"]["qasmbench"] = evaluate_files(load_version(draft), files)
-        save_version(target, trained.weights, card)
-        kept = dataset_path(SPEC, target)
-        for old in target.glob("patterns-*.npz"):
-            old.unlink()
-        if not kept.exists():
-            shutil.copy(dataset_path(SPEC, Path(scratch)), kept)
+        made, known = (dataset_path(SPEC, where) for where in (Path(scratch), target))
+        rows = (made if made.exists() else known).read_bytes()
+        save_version(target, trained.weights, card)  # replaces the directory, rows and all
+        known.write_bytes(rows)
     logger.info("%s", card["metrics"])
 
 
