@@ -131,7 +131,9 @@ class Lowering:
             ("classical bits", self._clbits, self._limits.clbits),
         ):
             if found > allowed:
-                raise _refuse(node, f"{found:,} {what} are declared; at most {allowed:,} allowed")
+                raise _refuse(
+                    node, f"{found:,} {what} are declared; at most {allowed:,} are allowed"
+                )
         return node
 
     def _definition(self, node: ast.QuantumGateDefinition) -> ast.QuantumGateDefinition:
