@@ -51,10 +51,14 @@ def up(port: Port = None, data_dir: DataDir = None) -> None:
 
     configure_logging(settings)
     # Before anything is started: a signal that comes early must still find its handler.
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)
+    _handle_signals()
     with processes.exclusive(settings.data_dir):
         _run(settings)
+
+
+def _handle_signals() -> None:
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
 
 
 def _interrupt(_signal: int, _frame: object) -> None:
@@ -88,6 +92,7 @@ def _run(settings: Settings) -> None:
         from deployments.app import deploy, start_actors
 
         runtime.start_ray(settings)
+        _handle_signals()  # Ray has put its own handler, an exit without cleaning up, over ours
         ready = start_actors(settings)
         runtime.start_serve(settings)
         deploy()
@@ -100,7 +105,7 @@ def _run(settings: Settings) -> None:
         _say("Press Ctrl-C to stop.")
         while True:
             signal.pause()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         _say("Stopping …")
     except SynqError as error:
         log.error("did not start", error=error.message)

@@ -22,7 +22,8 @@ import psutil
 from cluster.errors import SynqError
 
 MARK = "SYNQ_INSTANCE"
-TERM_TIMEOUT_S = 2.0
+# What was acknowledged is committed: there is nothing that would be worth waiting for.
+TERM_TIMEOUT_S = 0.5
 
 
 class AlreadyRunning(SynqError):
