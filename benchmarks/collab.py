@@ -40,7 +40,8 @@ def main() -> None:
             for rate in options.rates:
                 for server in servers:
                     others = [other for other in servers if other is not server]
-                    result = _run(server, others, rate, options)
+                    disk = {"fsync_ms": machine.fsync_ms(RESULTS)}
+                    result = disk | _run(server, others, rate, options)
                     runs.append({"server": server.name, "round": round_, "rate": rate, **result})
                     print(report.line(runs[-1]), file=sys.stderr, flush=True)
     results = {

@@ -15,7 +15,7 @@ FSYNCS = 200
 
 
 def describe(data: Path) -> dict[str, object]:
-    """Return cores, processor, kernel, memory, file system and the time one commit must take."""
+    """Return cores, processor, kernel, memory and file system."""
     return {
         "cores": os.cpu_count() or 1,
         "cpu": _cpu(),
@@ -23,13 +23,15 @@ def describe(data: Path) -> dict[str, object]:
         "kernel": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "filesystem": _filesystem(data),
-        "fsync_ms": round(fsync_ms(data), 3),
         "load_before": round(os.getloadavg()[0], 2),
     }
 
 
 def fsync_ms(data: Path) -> float:
-    """Return the median time of a small write made durable, in milliseconds."""
+    """Return the median time of a small write made durable, in milliseconds: a commit's floor.
+
+    A disk that others use too answers ten times slower at one moment than at the next.
+    """
     times = []
     with tempfile.TemporaryFile(dir=data) as file:
         for _ in range(FSYNCS):

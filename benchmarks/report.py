@@ -23,9 +23,10 @@ def line(run: Run) -> str:
     return (
         f"{head} {run['delivered']}/{run['expected']} delivered, {run['achieved_per_s']:.0f}/s, "
         f"p50 {run['p50']:.2f} p99 {run['p99']:.2f} max {run['max']:.1f} ms, "
-        f"{'equal' if run['equal'] else 'NOT EQUAL'}; CPU s: {cpu}; others "
-        f"{run['others_cpu_s']:.1f}; generator {run['generator_cpu']:.0%} of a core, lag p50 "
-        f"{run['generator_lag_p50']:.2f} p99 {run['generator_lag_p99']:.2f} ms"
+        f"{'equal' if run['equal'] else 'NOT EQUAL'}; fsync {run['fsync_ms']:.2f} ms; "
+        f"CPU s: {cpu}; others {run['others_cpu_s']:.1f}; "
+        f"generator {run['generator_cpu']:.0%} of a core, lag p50 {run['generator_lag_p50']:.2f} "
+        f"p99 {run['generator_lag_p99']:.2f} ms"
     )
 
 
@@ -48,7 +49,8 @@ def markdown(results: dict[str, Any]) -> str:
     where = (
         f"Machine: {about['cores']} cores ({about['cpu']}), shared by servers and generator, "
         f"{about['memory_gib']} GiB, {about['kernel']}, {about['filesystem']}, write and fsync "
-        f"{about['fsync_ms']:.2f} ms; Python {about['python']}."
+        f"{_spread([run['fsync_ms'] for run in runs], 2)} ms before each run; Python "
+        f"{about['python']}."
     )
     lines += ["", what, where, _generator(runs)]
     return "\n".join(lines)
