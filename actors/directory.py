@@ -1,7 +1,8 @@
 """The directory: which actor owns which session, under which epoch.
 
 There is one directory. It gives a session an actor of its own while the budget lasts, then the
-least loaded one, and keeps one started actor spare so that the first join is fast. Giving a session
+least loaded one, and keeps one more actor started, so that the first join is fast and the loss of
+an actor costs no start. Giving a session
 to an actor raises the session's epoch in SQL first: whoever held it before can append no more, so
 two owners can never both be believed, whatever this process thinks.
 """
@@ -9,6 +10,7 @@ two owners can never both be believed, whatever this process thinks.
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -153,18 +155,20 @@ class Directory:
         raise Unavailable(f"no actor could take session {session!r}")
 
     async def _choose(self) -> Owner:
-        free = [owner for owner in self._owners.values() if not owner.sessions]
-        if free:
-            return free[0]
-        if not self._owners or len(self._owners) < self._budget():
-            async with self._starting:
-                free = [owner for owner in self._owners.values() if not owner.sessions]
-                return free[0] if free else await self._start_actor()
-        return min(self._owners.values(), key=lambda owner: len(owner.sessions))
+        busy = [owner for owner in self._owners.values() if owner.sessions]
+        if len(busy) >= self._budget():
+            return min(busy, key=lambda owner: len(owner.sessions))
+        async with self._starting:
+            return self._free() or await self._start_actor()
+
+    def _free(self) -> Owner | None:
+        return next((owner for owner in self._owners.values() if not owner.sessions), None)
 
     def _budget(self) -> int:
         nodes = sum(1 for node in ray.nodes() if node["Alive"])
-        return self._settings.session_actors_per_node * max(1, nodes)
+        # Measured on 2 cores: two actors beside the replica and the load are slower than one.
+        each = self._settings.session_actors_per_node or max(1, (os.cpu_count() or 1) // 2)
+        return each * max(1, nodes)
 
     async def _start_actor(self) -> Owner:
         name = f"{PREFIX}{new_id()}"
@@ -178,14 +182,14 @@ class Directory:
         return owner
 
     def _keep_spare(self) -> None:
-        busy = all(owner.sessions for owner in self._owners.values())
-        if busy and len(self._owners) < self._budget() and not self._starting.locked():
+        if self._free() is None and not self._starting.locked():
             self._spare = asyncio.ensure_future(self._start_spare())
 
     async def _start_spare(self) -> None:
         async with self._starting:
             try:
-                await self._start_actor()
+                if self._free() is None:
+                    await self._start_actor()
             except (RayActorError, Unavailable):
                 log.exception("spare session actor did not start")
 
@@ -215,8 +219,7 @@ class Directory:
                     self._lose(owner)
                 except Exception:
                     log.exception("session actor's health unknown", actor=owner.name)
-            if not self._owners:
-                self._keep_spare()
+            self._keep_spare()
 
 
 async def call(ref: Any, timeout_s: float = CALL_TIMEOUT_S) -> Any:

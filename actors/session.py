@@ -27,6 +27,7 @@ from actors.collab.sequencer import Client, Sequencer
 from actors.ot.text import ChangeSet, from_units, to_units
 from actors.stream import Offer, Stream, StreamServer
 from cluster.errors import Conflict, SynqError
+from cluster.processes import spare_the_loop
 from cluster.settings import get_settings
 from cluster.storage import items as log_store
 from cluster.storage.database import Database
@@ -409,6 +410,8 @@ class SessionActor:
             snapshot_every=settings.snapshot_every,
         )
         await self._host.server.start(ray.util.get_node_ip_address())
+        await self._database.ping()  # what a first use loads is to be there before the next line
+        spare_the_loop()
         self._host.start()
 
     async def offer(self) -> Offer:

@@ -94,6 +94,8 @@ def prepare_environment(settings: Settings, edge: Edge) -> None:
         # Any process on this machine could otherwise run code in ours.
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(_ray_token(run)),
+        # Ray would run all of ours at 15: a keystroke behind whatever else this machine does.
+        "RAY_worker_niceness": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "RAY_TRAIN_V2_ENABLED": "1",

@@ -90,11 +90,14 @@ class Settings(BaseSettings):
 
     # Sessions
     session_actors_per_node: int = Field(
-        2,
-        ge=1,
+        0,
+        ge=0,
         le=1_000,
         validation_alias=AliasChoices("SESSION_ACTORS_PER_NODE", "session_actors_per_node"),
-        description="processes that own live sessions; further sessions share the least loaded",
+        description=(
+            "processes that own live sessions; further sessions share the least loaded. "
+            "0: half the processors"
+        ),
     )
     session_idle_s: float = Field(60.0, gt=0, description="unload a session after this idle time")
     snapshot_every: int = Field(500, ge=1, description="revisions between snapshots")

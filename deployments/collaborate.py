@@ -16,6 +16,7 @@ import ray
 from actors.sessions import SessionService
 from cluster.errors import NotFound, SynqError, Unavailable
 from cluster.identity.tokens import Principal, get_tokens
+from cluster.processes import spare_the_loop
 from cluster.settings import Settings, get_settings
 from cluster.storage import tickets
 from cluster.storage.database import Database
@@ -98,6 +99,8 @@ class Ingress:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()  # lifespan.startup
         sweeper = asyncio.ensure_future(self._sweep())
+        await self._database.ping()
+        spare_the_loop()
         await send({"type": "lifespan.startup.complete"})
         try:
             await receive()  # lifespan.shutdown

@@ -16,6 +16,7 @@ from typing import Literal
 import ray
 
 from cluster.errors import SynqError
+from cluster.processes import give_way
 from quantum.limits import Limits
 from quantum.plan import Method, Plan
 from quantum.read import read
@@ -72,6 +73,7 @@ def batch(
     works: list[Work], limits: Limits, *, shots: int, seed: int, threads: int
 ) -> Iterator[Item]:
     """Run ``works`` in order."""
+    give_way()
     yield "started"
     for work in works:
         yield run(work, limits, shots=shots, seed=seed, threads=threads)

@@ -166,7 +166,7 @@ async def test_nothing_listens_beyond_loopback(synq: Running) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             for connection in process.net_connections("inet"):
                 if connection.status == psutil.CONN_LISTEN:
-                    assert connection.laddr.ip in ("127.0.0.1", "::1"), (
+                    assert connection.laddr.ip in ("127.0.0.1", "::1", "::ffff:127.0.0.1"), (
                         process.cmdline(),
                         connection.laddr,
                     )

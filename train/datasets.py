@@ -19,6 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
+from cluster.processes import give_way
 from cluster.telemetry import get_logger
 from train.families import FAMILIES, SOURCES, build
 from train.features import FEATURE_NAMES, FEATURE_VERSION, circuit_features
@@ -190,6 +191,11 @@ def load_dataset(
     return dataset
 
 
+def _rows_in_task(recipes: Sequence[Recipe]) -> list[npt.NDArray[np.float32]]:
+    give_way()
+    return _rows(recipes)
+
+
 def _rows(recipes: Sequence[Recipe]) -> list[npt.NDArray[np.float32]]:
     return [row(recipe) for recipe in recipes]
 
@@ -203,7 +209,7 @@ def _each_chunk(
         for chunk in chunks:
             yield chunk, _rows(chunk)
         return
-    task = ray.remote(num_cpus=1, max_retries=2)(_rows)
+    task = ray.remote(num_cpus=1, max_retries=2)(_rows_in_task)
     waiting = {task.remote(chunk): chunk for chunk in chunks}
     while waiting:
         (ready,), _ = ray.wait(list(waiting), num_returns=1)

@@ -26,6 +26,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from cluster import __version__
+from cluster.processes import give_way
 from train.metrics import classification, rounded
 from train.models import PatternNetwork
 from train.registry import Architecture, Weights
@@ -166,6 +167,7 @@ def source_digest() -> str:
 
 def _train_worker(arguments: dict[str, Any]) -> None:
     """One worker of the group: epochs from where the last checkpoint stopped."""
+    give_way()
     config = PatternConfig(**arguments["config"])
     train, calibrate, test = ray.get(arguments["data"][0])
     context = ray.train.get_context()
