@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray
-from ray.exceptions import ActorUnavailableError, RayActorError
+from ray.exceptions import RayActorError
 
 from actors import NAMESPACE
+from actors.named import DIRECTORY, call, ensure, find
 from actors.session import REMOVED, SessionActor
 from actors.stream import Offer
 from cluster.errors import SynqError, Unavailable
@@ -29,11 +30,9 @@ from cluster.telemetry import configure_logging, get_logger
 
 log = get_logger(__name__)
 
-NAME = "synq-directory"
 PREFIX = "synq-session-"
 # A new actor is a new process: about 1 s here, more on a machine that is busy starting others.
 START_TIMEOUT_S = 60.0
-CALL_TIMEOUT_S = 10.0
 WATCH_INTERVAL_S = 1.0
 
 
@@ -46,7 +45,6 @@ class Owner:
     sessions: set[str] = field(default_factory=set)
 
 
-@ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=0, max_concurrency=1_000)
 class Directory:
     """See the module."""
 
@@ -222,30 +220,9 @@ class Directory:
             self._keep_spare()
 
 
-async def call(ref: Any, timeout_s: float = CALL_TIMEOUT_S) -> Any:
-    """Await a Ray call.
-
-    Raises:
-        Unavailable: no answer in time.
-        RayActorError: the actor died.
-        SynqError: what the actor raised.
-    """
-    try:
-        async with asyncio.timeout(timeout_s):
-            return await ref
-    except (TimeoutError, ActorUnavailableError) as error:
-        raise Unavailable(f"an actor did not answer within {timeout_s:g} s") from error
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, SynqError):
-            raise error.cause from error
-        raise
-
-
 def start(_settings: Settings) -> Any:
     """Make sure the directory runs; return its handle."""
-    return Directory.options(  # type: ignore[attr-defined]
-        name=NAME, namespace=NAMESPACE, lifetime="detached", get_if_exists=True
-    ).remote()
+    return ensure(Directory, DIRECTORY)
 
 
 def handle() -> Any:
@@ -254,7 +231,4 @@ def handle() -> Any:
     Raises:
         Unavailable: it does not run.
     """
-    try:
-        return ray.get_actor(NAME, namespace=NAMESPACE)
-    except ValueError as error:
-        raise Unavailable("the session directory does not run") from error
+    return find(DIRECTORY)

@@ -13,13 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, Protocol, cast
 
-import ray
 from ray.actor import ActorHandle
 from ray.exceptions import RayActorError
 
-from actors import NAMESPACE
 from actors.analysis import refused
-from actors.directory import call
+from actors.named import PARSER, call, ensure, find
 from actors.sandbox import Sandbox
 from cluster.errors import SynqError, Unavailable
 from cluster.settings import Settings, get_settings
@@ -27,7 +25,6 @@ from quantum.limits import BadCircuit, Limits
 from quantum.plan import allowed_memory
 from quantum.scan import check_text
 
-NAME = "synq-parser"
 # Beyond what a warm process has. The greediest parser takes 5 KB and 0.4 ms a statement (measured),
 # so a program that ends within the default time needs some 150 MiB.
 MEMORY_BYTES = 1 << 30
@@ -176,23 +173,15 @@ async def inspect_all(
     return [answers[qasm] for qasm in programs]
 
 
-def start(settings: Settings) -> ActorHandle:
-    """Get or create the actor."""
-    return (
-        ray.remote(ParserActor)
-        .options(
-            name=NAME,
-            namespace=NAMESPACE,
-            get_if_exists=True,
-            lifetime="detached",
-            max_restarts=-1,
-            num_cpus=0,
-            max_concurrency=2 * MAX_WAITING,
-        )
-        .remote()
-    )
+def start(_settings: Settings) -> ActorHandle:
+    """Make sure that the reader runs; return its handle."""
+    return ensure(ParserActor, PARSER, max_concurrency=2 * MAX_WAITING)
 
 
 def handle() -> ActorHandle:
-    """Return the running actor."""
-    return ray.get_actor(NAME, namespace=NAMESPACE)
+    """Return the running reader.
+
+    Raises:
+        Unavailable: it does not run.
+    """
+    return find(PARSER)

@@ -18,9 +18,8 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import RayError
 
-from actors import NAMESPACE
 from actors.channels import ChannelHost
-from actors.directory import call
+from actors.named import JOBS, call, ensure, find
 from actors.schedule import MAX_ATTEMPTS, Batch, Scheduler, Task
 from actors.stream import Offer
 from cluster.errors import NotFound, Unavailable
@@ -34,7 +33,6 @@ from quantum.tasks import Outcome, Work, run_batch
 
 log = get_logger(__name__)
 
-NAME = "synq-jobs"
 CHANNEL = "job"
 # A submission nudges; the sweep finds what a lost nudge left, and what was cancelled meanwhile.
 SWEEP_S = 5.0
@@ -362,28 +360,13 @@ class RayJobQueue:
 
 def start(_settings: Settings) -> ActorHandle:
     """Make sure that the runner runs; return its handle."""
-    return (
-        ray.remote(JobRunner)
-        .options(
-            name=NAME,
-            namespace=NAMESPACE,
-            get_if_exists=True,
-            lifetime="detached",
-            max_restarts=-1,
-            num_cpus=0,
-            max_concurrency=1_000,
-        )
-        .remote()
-    )
+    return ensure(JobRunner, JOBS)
 
 
 def handle() -> ActorHandle:
-    """Return the running runner.
+    """Return the running actor.
 
     Raises:
         Unavailable: it does not run.
     """
-    try:
-        return ray.get_actor(NAME, namespace=NAMESPACE)
-    except ValueError as error:
-        raise Unavailable("the job runner does not run") from error
+    return find(JOBS)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from actors import directory
+from actors.named import call
 from actors.ot.text import ChangeSet, from_units, to_units
 from cluster.errors import Forbidden, InvalidInput, NotFound, TooLarge
 from cluster.identity.roles import PERMISSIONS, Permission, Role, permits
@@ -168,7 +169,7 @@ class SessionService:
         await self.access(session_id, user, Permission.DELETE)
         async with self._database.session() as sql:
             await store.remove(sql, session_id)
-        await directory.call(directory.handle().remove.remote(session_id))
+        await call(directory.handle().remove.remote(session_id))
 
     async def history(
         self, session_id: str, user: str, *, from_: int = 1, limit: int = 100

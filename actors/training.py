@@ -20,10 +20,9 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
-from actors import NAMESPACE
 from actors.channels import ChannelHost
-from actors.directory import call
 from actors.driver import Driver, reason, release_orphans, version_directory, version_path
+from actors.named import TRAINER, call, ensure, find
 from actors.stream import Offer
 from cluster.errors import NotFound, Unavailable
 from cluster.settings import Settings, get_settings
@@ -34,7 +33,6 @@ from cluster.telemetry import configure_logging, get_logger
 
 log = get_logger(__name__)
 
-NAME = "synq-trainer"
 CHANNEL = "training"
 # A submission nudges; the poll finds what a lost nudge left.
 POLL_S = 5.0
@@ -68,7 +66,6 @@ class _Run:
     cancelled: bool = False
 
 
-@ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=0, max_concurrency=200)
 class Trainer:
     """See the module."""
 
@@ -332,10 +329,8 @@ async def register_shipped(database: Database, settings: Settings) -> None:
 
 
 def start(_settings: Settings) -> ActorHandle:
-    """Get or create the actor; its ``start`` answers once it is ready."""
-    return Trainer.options(  # type: ignore[attr-defined]
-        name=NAME, namespace=NAMESPACE, lifetime="detached", get_if_exists=True
-    ).remote()
+    """Make sure that the trainer runs; its ``start`` answers once it is ready."""
+    return ensure(Trainer, TRAINER)
 
 
 def handle() -> ActorHandle:
@@ -344,7 +339,4 @@ def handle() -> ActorHandle:
     Raises:
         Unavailable: it does not run.
     """
-    try:
-        return ray.get_actor(NAME, namespace=NAMESPACE)
-    except ValueError as error:
-        raise Unavailable("the trainer does not run") from error
+    return find(TRAINER)

@@ -40,10 +40,13 @@ class _RedactingFilter(logging.Filter):
 
 def configure_logging(settings: Settings) -> None:
     """Set this process's logging up. Call once, at start."""
+    # The process's own stderr, which Ray keeps in a file: Serve puts a logger of its own over
+    # `sys.stderr` and over `print`, which cut what is written there into pieces.
+    stderr = sys.__stderr__ or sys.stderr
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer()
         if settings.log_json
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(colors=stderr.isatty())
     )
     structlog.configure(
         processors=[
@@ -57,7 +60,7 @@ def configure_logging(settings: Settings) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[settings.log_level]
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(stderr),
         cache_logger_on_first_use=True,
     )
     for handler in logging.getLogger().handlers:

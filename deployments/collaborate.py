@@ -11,8 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-import ray
-
+from actors.named import JOBS, TRAINER
 from actors.sessions import SessionService
 from cluster.errors import NotFound, SynqError, Unavailable
 from cluster.identity.tokens import Principal, get_tokens
@@ -34,21 +33,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 CHECK_INTERVAL_S = 1.0
 RETRY_AFTER_S = 5
-
-
-def progress_channels() -> Channels:
-    """Return who publishes each kind of channel."""
-
-    def find(name: str) -> Callable[[], Any]:
-        def handle() -> Any:
-            try:
-                return ray.get_actor(name, namespace="synq")
-            except ValueError as error:
-                raise Unavailable(f"{name} does not run") from error
-
-        return handle
-
-    return {"job": find("synq-jobs"), "training": find("synq-trainer")}
+PUBLISHERS = {"job": JOBS, "training": TRAINER}
 
 
 class Ingress:
@@ -155,7 +140,7 @@ def build() -> Ingress:
     """Build the ingress of this process."""
     settings = get_settings()
     configure_logging(settings)
-    return Ingress(settings, Database(settings), progress_channels())
+    return Ingress(settings, Database(settings), PUBLISHERS)
 
 
 async def _not_a_socket(send: Send) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from actors import directory
+from actors.named import DIRECTORY, JOBS, PARSER, TRAINER, call, find
 from cluster import PROTOCOL_VERSION, __version__
 from cluster.telemetry import get_logger
 from deployments.rest.dependencies import Services, ServicesDep
@@ -33,7 +33,10 @@ async def readyz(services: ServicesDep) -> JSONResponse:
     """Say of each dependency whether it answers, and how fast."""
     checks: dict[str, Callable[[], Awaitable[None]]] = {
         "database": services.database.ping,
-        "directory": _directory,
+        "directory": lambda: call(find(DIRECTORY).start.remote(), CHECK_TIMEOUT_S),
+        "parser": lambda: call(find(PARSER).ready.remote(), CHECK_TIMEOUT_S),
+        "jobs": lambda: call(find(JOBS).start.remote(), CHECK_TIMEOUT_S),
+        "training": lambda: call(find(TRAINER).start.remote(), CHECK_TIMEOUT_S),
     }
     if services.settings.redis_url is not None:
         checks["redis"] = lambda: _redis(services)
@@ -61,10 +64,6 @@ async def _check(name: str, check: Callable[[], Awaitable[None]]) -> dict[str, A
         log.warning("not ready", dependency=name, exc_info=True)
         status = "unavailable"
     return {"status": status, "ms": round((time.perf_counter() - start) * 1_000, 2)}
-
-
-async def _directory() -> None:
-    await directory.call(directory.handle().start.remote(), CHECK_TIMEOUT_S)
 
 
 async def _redis(services: Services) -> None:

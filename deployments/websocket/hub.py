@@ -7,14 +7,15 @@ for all readers of a session; only its authors get one of their own, without wha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
 from actors import directory, wire
 from actors.collab.history import items_frame
+from actors.named import call, find
 from actors.stream import Offer, Stream, connect
 from cluster.errors import NotFound, SynqError, Unavailable
 from cluster.telemetry import get_logger
@@ -24,7 +25,8 @@ log = get_logger(__name__)
 GOING_AWAY = 4000
 REWATCH_ATTEMPTS = 20
 
-Channels = dict[str, Callable[[], Any]]
+Channels = Mapping[str, str]
+"""The name of the actor that publishes each kind of channel."""
 
 
 class Reader(Protocol):
@@ -62,6 +64,7 @@ class Hub:
 
     def __init__(self, channels: Channels) -> None:
         self._channels = channels
+        self._publishers = frozenset(channels.values())
         self._readers: dict[int, Reader] = {}
         self._links: dict[str, Link] = {}
         self._by_stream: dict[int, Link] = {}
@@ -92,9 +95,7 @@ class Hub:
             Unavailable: the directory or the actor does not answer.
         """
         for _attempt in range(3):
-            name, offer = await directory.call(
-                directory.handle().locate.remote(session, list(self._links))
-            )
+            name, offer = await call(directory.handle().locate.remote(session, list(self._links)))
             link = await self._open(name, offer)
             if link is not None:
                 return link
@@ -108,17 +109,16 @@ class Hub:
             Unavailable: it does not answer.
         """
         kind = channel.partition(":")[0]
-        find = self._channels.get(kind)
-        if find is None:
+        name = self._channels.get(kind)
+        if name is None:
             raise NotFound(f"no channel {channel!r}")
-        name = f"channel:{kind}"
         if name in self._links:
             return self._links[name]
         lock = self._connecting.setdefault(name, asyncio.Lock())
         async with lock:
             if name in self._links:
                 return self._links[name]
-            offer = await directory.call(find().open_stream.remote())
+            offer = await call(find(name).open_stream.remote())
             link = await self._open(name, offer)
         if link is None:
             raise Unavailable(f"the publisher of {kind!r} channels does not answer")
@@ -158,7 +158,7 @@ class Hub:
                 del link.topics[topic]
         message = (
             wire.Unwatch(socket, topic)
-            if link.name.startswith("channel:")
+            if link.name in self._publishers
             else wire.Unfollow(socket, topic)
         )
         link.stream.send(wire.encode(message))
@@ -209,7 +209,7 @@ class Hub:
             return
         self._links.pop(link.name, None)
         log.warning("actor lost", actor=link.name, followers=len(link.asked))
-        if link.name.startswith("channel:"):
+        if link.name in self._publishers:
             for socket, channel in link.asked:
                 task = asyncio.ensure_future(self._rewatch(socket, channel))
                 self._tasks.add(task)
