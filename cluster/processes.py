@@ -25,6 +25,8 @@ from cluster.errors import SynqError
 MARK = "SYNQ_INSTANCE"
 # What was acknowledged is committed: there is nothing that would be worth waiting for.
 TERM_TIMEOUT_S = 0.5
+# A process that is just being started has no environment to see, and so no mark, for a moment.
+QUIET_SCANS = 3
 # What Ray itself gives all workers by default (`RAY_worker_niceness`).
 BATCH_NICENESS = 15
 
@@ -108,11 +110,23 @@ def marked(data_dir: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.pid != os.getpid() and process.environ().get(MARK) == mark:
+            if process.pid != os.getpid() and _mark_of(process) == mark:
                 found.append(process)
         except (psutil.Error, OSError):
             continue  # ended meanwhile, or somebody else's
     return found
+
+
+def _mark_of(process: psutil.Process) -> str | None:
+    try:
+        # psutil stops reading at an empty entry, which a process leaves that renames itself over
+        # the start of its environment, as Ray's do.
+        entries = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+    except FileNotFoundError:
+        value: str | None = process.environ().get(MARK)  # no /proc here
+        return value
+    name = f"{MARK}=".encode()
+    return next((os.fsdecode(e.removeprefix(name)) for e in entries if e.startswith(name)), None)
 
 
 def end_marked(data_dir: Path, *, timeout_s: float = TERM_TIMEOUT_S) -> int:
@@ -122,7 +136,10 @@ def end_marked(data_dir: Path, *, timeout_s: float = TERM_TIMEOUT_S) -> int:
     """
     ended: set[int] = set()
     deadline = time.monotonic() + timeout_s
-    while processes := marked(data_dir):
+    empty = 0
+    while empty < QUIET_SCANS and time.monotonic() < deadline + 10.0:
+        processes = marked(data_dir)
+        empty = 0 if processes else empty + 1
         for process in processes:
             late = time.monotonic() > deadline
             if process.pid in ended and not late:
@@ -133,6 +150,5 @@ def end_marked(data_dir: Path, *, timeout_s: float = TERM_TIMEOUT_S) -> int:
             except psutil.Error:
                 continue
         psutil.wait_procs(processes, timeout=0.1)
-        if time.monotonic() > deadline + 10.0:
-            break
+        time.sleep(0.05)
     return len(ended)
