@@ -226,14 +226,10 @@ class SessionHost:
         elif isinstance(message, wire.Follow):
             who = Subscriber(message.client, message.user, message.role, message.permissions)
             room.subscribe(at, who, message.since, message.id)
-            for joining in room.needs_older():
-                room.postpone(joining)
-                self._spawn(self._fetch_older(session, live, joining))
+            self._postpone_older(session, live)
         elif isinstance(message, wire.SyncFrom):
             room.sync(at, message.sync)
-            for joining in room.needs_older():
-                room.postpone(joining)
-                self._spawn(self._fetch_older(session, live, joining))
+            self._postpone_older(session, live)
         elif isinstance(message, wire.Alive):
             room.touch(at, now)
         elif isinstance(message, wire.Unfollow):
@@ -322,6 +318,11 @@ class SessionHost:
             self._send(effect.to.link, wire.Kick(effect.to.socket, effect.code, effect.reason))
 
     # --- beside the rounds -----------------------------------------------------------------
+
+    def _postpone_older(self, session: str, live: Live) -> None:
+        for joining in live.room.needs_older():
+            live.room.postpone(joining)
+            self._spawn(self._fetch_older(session, live, joining))
 
     async def _fetch_older(self, session: str, live: Live, joining: Joining) -> None:
         assert joining.since is not None  # noqa: S101

@@ -130,11 +130,6 @@ class Ingress:
             for user in [u for u, w in self._users.items() if u not in here and w.idle(now)]:
                 del self._users[user]
 
-    @property
-    def connections(self) -> int:
-        """The number of open sockets."""
-        return len(self._sockets)
-
 
 def build() -> Ingress:
     """Build the ingress of this process."""

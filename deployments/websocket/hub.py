@@ -41,9 +41,6 @@ class Reader(Protocol):
     def items(self, session: str, fragments: list[bytes], text: str) -> None:
         """Send items."""
 
-    def joined(self, topic: str) -> None:
-        """A subscription stands."""
-
     def close(self, code: int, reason: str) -> None:
         """Close the socket."""
 
@@ -70,11 +67,6 @@ class Hub:
         self._by_stream: dict[int, Link] = {}
         self._connecting: dict[str, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def size(self) -> int:
-        """The number of sockets."""
-        return len(self._readers)
 
     def add(self, reader: Reader) -> None:
         """Take a socket."""
@@ -194,7 +186,6 @@ class Hub:
             if reader is not None and (message.socket, message.topic) in link.asked:
                 link.topics.setdefault(message.topic, {})[message.socket] = message.client
                 reader.frame(message.payload.decode())
-                reader.joined(message.topic)
         elif isinstance(message, wire.Kick):
             reader = self._readers.get(message.socket)
             if reader is not None:

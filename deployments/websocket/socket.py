@@ -102,9 +102,6 @@ class Socket:
         """Send items."""
         self._outbox.items(session, fragments, text)
 
-    def joined(self, topic: str) -> None:
-        """A subscription stands; nothing more to do here."""
-
     def close(self, code: int, reason: str) -> None:
         """End the socket; its receiving side wakes and says goodbye."""
         if self._closing is None:
