@@ -18,8 +18,9 @@ import ray
 from ray.exceptions import RayActorError
 
 from actors import NAMESPACE
+from actors.collab.room import REMOVED
 from actors.named import DIRECTORY, call, ensure, find
-from actors.session import REMOVED, SessionActor
+from actors.session import GOING_AWAY, SessionActor
 from actors.stream import Offer
 from cluster.errors import SynqError, Unavailable
 from cluster.settings import Settings, get_settings
@@ -89,6 +90,20 @@ class Directory:
         if owner is not None:
             owner.sessions.discard(session)
             await call(owner.handle.release.remote(session, REMOVED, "session deleted"))
+
+    async def set_role(self, session: str, user: str, role: str | None) -> None:
+        """Make a change of role felt at once where the session is live; None removes the user."""
+        owner = self._where.get(session)
+        if owner is not None:
+            await call(owner.handle.set_role.remote(session, user, role))
+
+    async def replaced(self, session: str) -> None:
+        """Let go of a session whose history was replaced; its sockets come back to the new one."""
+        owner = self._where.pop(session, None)
+        if owner is not None:
+            owner.sessions.discard(session)
+            reason = "session restored"
+            await call(owner.handle.release.remote(session, GOING_AWAY, reason))
 
     async def owners(self) -> dict[str, dict[str, Any]]:
         """Return every session actor's process id and sessions; for operators and tests."""

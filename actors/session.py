@@ -10,28 +10,26 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import ray
 
+from actors import log as records
 from actors import wire
 from actors.collab import room as effects
-from actors.collab.history import Item, encoded
 from actors.collab.messages import nack_frame
 from actors.collab.presence import PRESENCE_INTERVAL_MS
-from actors.collab.room import Address, Joining, LookUp, Room, Subscriber, answer_known
-from actors.collab.sequencer import Client, Sequencer
-from actors.ot.text import ChangeSet, from_units, to_units
+from actors.collab.room import Address, Joining, LookUp, Room, Subscriber, Waiting, answer_known
 from actors.stream import Offer, Stream, StreamServer
 from cluster.errors import Conflict, SynqError
+from cluster.identity.roles import PERMISSIONS, Role
 from cluster.processes import spare_the_loop
 from cluster.settings import get_settings
 from cluster.storage import items as log_store
 from cluster.storage.database import Database
-from cluster.storage.models import Item as ItemRow
 from cluster.telemetry import configure_logging, get_logger
 
 log = get_logger(__name__)
@@ -42,8 +40,9 @@ INBOX = 20_000
 OLDER_ITEMS = 20_000
 # How stale a session's "last changed" may be; it orders lists, so not every commit must write it.
 TOUCH_INTERVAL_S = 5.0
+# How long a change of role outlives the messages that were on their way when it was made.
+ROLE_MEMORY_S = 30.0
 GOING_AWAY = 4000
-REMOVED = 4501
 
 
 @dataclass(slots=True)
@@ -62,16 +61,25 @@ class Live:
 class SessionHost:
     """The sessions of one process. `SessionActor` is its Ray face; tests drive it directly."""
 
-    def __init__(self, database: Database, *, max_units: int, snapshot_every: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        max_length: int,
+        snapshot_every: int,
+        history_keep_revs: int = 0,
+    ) -> None:
         self._database = database
-        self._max_units = max_units
+        self._max_length = max_length
         self._snapshot_every = snapshot_every
+        self._keep_revs = history_keep_revs
+        self._roles: dict[tuple[str, str], tuple[float, Role | None]] = {}
         self._live: dict[str, Live] = {}
         self._streams: dict[int, Stream] = {}
         self._inbox: list[tuple[Stream, wire.ToActor]] = []
         self._wake = asyncio.Event()
         self._jobs: set[asyncio.Task[None]] = set()
-        self._resumed: list[tuple[str, Joining]] = []
+        self._resumed: list[tuple[str, Live, Callable[[], None]]] = []
         self.server = StreamServer(self)
 
     def start(self) -> None:
@@ -102,17 +110,9 @@ class SessionHost:
             stored = await log_store.load(sql, session)
         if stored.epoch != epoch:
             raise Conflict(f"session {session!r} is at epoch {stored.epoch}, not {epoch}")
-        sequencer = Sequencer(
-            lineage=stored.lineage,
-            rev=stored.snapshot_rev,
-            units=to_units(stored.state),
-            clients={name: Client(**known) for name, known in stored.clients.items()},
-            max_units=self._max_units,
-        )
-        for row in stored.items:
-            sequencer.replay(from_row(row, len(sequencer.units)))
-        room = Room(session, stored.kind, sequencer)
-        self._live[session] = Live(room, epoch, stored.snapshot_rev, time.monotonic())
+        sequencer = records.load(stored, self._max_length)
+        room = Room(session, sequencer)
+        self._live[session] = Live(room, epoch, stored.snapshot.rev, time.monotonic())
         log.info("session loaded", session=session, epoch=epoch, rev=sequencer.rev)
 
     def release(self, session: str, code: int = GOING_AWAY, reason: str = "session moved") -> None:
@@ -123,6 +123,25 @@ class SessionHost:
         for link in {address.link for address in live.room.subscribers}:
             self._send(link, wire.Ended(session, code, reason))
         log.info("session released", session=session, reason=reason)
+
+    def set_role(self, session: str, user: str, role: Role | None) -> None:
+        """Change what a user may do in a session, from the next message on.
+
+        A subscription that was let in just before may still be on its way with the role it had:
+        for a while, what was decided here wins.
+        """
+        now = time.monotonic()
+        self._roles = {k: v for k, v in self._roles.items() if v[0] > now}
+        self._roles[session, user] = (now + ROLE_MEMORY_S, role)
+        live = self._live.get(session)
+        if live is not None:
+            self._resume(session, live, lambda: self._correct_role(session, user, live.room))
+
+    def _correct_role(self, session: str, user: str, room: Room) -> None:
+        until, role = self._roles.get((session, user), (0.0, None))
+        if until > time.monotonic():
+            permissions = () if role is None else tuple(p.value for p in PERMISSIONS[role])
+            room.set_role(user, role, permissions)
 
     def holds(self, session: str) -> bool:
         """Say whether a session is loaded."""
@@ -166,9 +185,9 @@ class SessionHost:
             log.exception("stream frame not understood")
             stream.close()
             return
-        if len(self._inbox) >= INBOX and isinstance(message, wire.EditFrom):
-            edit = message.edit
-            payload = nack_frame(edit, "overloaded", "too busy", retry_after_ms=1_000)
+        if len(self._inbox) >= INBOX and isinstance(message, wire.ChangeFrom):
+            change = message.change
+            payload = nack_frame(change, "overloaded", "too busy", retry_after_ms=1_000)
             stream.send(wire.encode(wire.Reply(message.socket, payload)))
             return
         self._inbox.append((stream, message))
@@ -191,11 +210,10 @@ class SessionHost:
             inbox, self._inbox = self._inbox, []
             resumed, self._resumed = self._resumed, []
             touched: dict[str, Live] = {}
-            for session, joining in resumed:
-                live = self._live.get(session)
-                if live is not None:
-                    live.room.resume(joining)
+            for session, live, resume in resumed:
+                if self._live.get(session) is live:
                     touched[session] = live
+                    resume()
             now = time.time_ns() // 1_000_000
             for stream, message in inbox:
                 try:
@@ -213,19 +231,20 @@ class SessionHost:
         session = _session_of(message)
         live = self._live.get(session)
         if live is None:
-            if isinstance(message, wire.Follow | wire.EditFrom):
+            if isinstance(message, wire.Follow | wire.ChangeFrom):
                 self._send(stream.id, wire.Ended(session, GOING_AWAY, "session not here"))
             return
         touched[session] = live
         room = live.room
         at = Address(stream.id, message.socket)
-        if isinstance(message, wire.EditFrom):
-            room.edit(at, message.edit, now)
+        if isinstance(message, wire.ChangeFrom):
+            self._fetch_for(session, live, room.change(at, message.change, now))
         elif isinstance(message, wire.PresenceFrom):
             room.say(at, message.presence, now)
         elif isinstance(message, wire.Follow):
             who = Subscriber(message.client, message.user, message.role, message.permissions)
             room.subscribe(at, who, message.since, message.id)
+            self._correct_role(session, message.user, room)
             self._postpone_older(session, live)
         elif isinstance(message, wire.SyncFrom):
             room.sync(at, message.sync)
@@ -242,7 +261,7 @@ class SessionHost:
         now = time.monotonic()
         for session, live in touched.items():
             if live.room.pending:
-                rows = [to_row(session, live.epoch, item) for item in live.room.pending]
+                rows = [records.to_row(session, live.epoch, item) for item in live.room.pending]
                 touch = now >= live.touch_due
                 if touch:
                     live.touch_due = now + TOUCH_INTERVAL_S
@@ -289,14 +308,7 @@ class SessionHost:
         if live.snapshotting:
             return None
         live.snapshotting = True
-        sequencer = live.room.sequencer
-        clients = {
-            name: {"user": c.user, "acked": c.acked, "rev": c.rev}
-            for name, c in sequencer.clients.items()
-            if c.acked
-        }
-        values = (sequencer.rev, sequencer.units, clients)
-        return self._spawn(self._snapshot(session, live, *values))
+        return self._spawn(self._snapshot(session, live, records.snapshot(live.room.sequencer)))
 
     def _perform(self, session: str, effect: effects.Effect) -> None:
         if isinstance(effect, effects.Batch):
@@ -325,46 +337,71 @@ class SessionHost:
             self._spawn(self._fetch_older(session, live, joining))
 
     async def _fetch_older(self, session: str, live: Live, joining: Joining) -> None:
+        """Read what a joining client missed from storage, if it is not too much."""
         assert joining.since is not None  # noqa: S101
-        base = live.room.sequencer.ring.base
-        if base - joining.since.rev <= OLDER_ITEMS:
-            try:
-                async with self._database.read() as sql:
-                    rows = await log_store.items_after(sql, session, joining.since.rev, up_to=base)
-                joining.older = [from_row(row, 0) for row in rows]
-            except Exception:
-                log.exception("history unavailable", session=session)
-        if joining.older is None or len(joining.older) != base - joining.since.rev:
+        since, base = joining.since.rev, live.room.sequencer.ring.base
+        rows = await self._items_between(session, since, base)
+        if rows is None:
             joining.since = None  # not to be had: the whole state instead
-        self._resumed.append((session, joining))
+        else:
+            client = live.room.client_at(joining.at)
+            joining.older = [records.fragment(row, client) for row in rows]
+        self._resume(session, live, lambda: live.room.resume(joining))
+
+    def _fetch_for(self, session: str, live: Live, waiting: Waiting | None) -> None:
+        if waiting is not None:
+            self._spawn(self._fetch_items(session, live, waiting))
+
+    async def _fetch_items(self, session: str, live: Live, waiting: Waiting) -> None:
+        """Read the items from storage that an undo goes back to."""
+        sequencer = live.room.sequencer
+        rows = await self._items_between(session, waiting.rev - 1, sequencer.ring.base)
+        older = [records.from_row(row, sequencer.kind) for row in rows or ()]
+        self._resume(
+            session,
+            live,
+            lambda: self._fetch_for(session, live, live.room.resume_change(waiting, older)),
+        )
+
+    async def _items_between(self, session: str, rev: int, base: int) -> Sequence[Any] | None:
+        """Return the rows after ``rev`` up to ``base``; None where they are not all to be had."""
+        if base - rev > OLDER_ITEMS:
+            return None
+        try:
+            async with self._database.read() as sql:
+                rows = await log_store.items_after(sql, session, rev, up_to=base)
+        except Exception:
+            log.exception("history unavailable", session=session)
+            return None
+        return rows if len(rows) == base - rev else None
+
+    def _resume(self, session: str, live: Live, resume: Callable[[], None]) -> None:
+        """Go on in the next round."""
+        self._resumed.append((session, live, resume))
         self._wake.set()
 
     async def _look_up(self, look_up: LookUp) -> None:
-        edit, known = look_up.edit, look_up.known
+        message, known = look_up.message, look_up.known
         try:
             async with self._database.read() as sql:
-                found = await log_store.known(sql, edit.session, edit.client, known.seqs)
+                found = await log_store.known(sql, message.session, message.client, known.seqs)
         except Exception:
-            log.exception("history unavailable", session=edit.session)
+            log.exception("history unavailable", session=message.session)
             return  # no answer: the client will ask again
-        if len(found) == len(known.seqs):
-            for frame in answer_known(edit, known, found):
-                self._send(look_up.to.link, wire.Reply(look_up.to.socket, frame))
+        if len(found) < len(known.seqs):
+            # Older than what is kept: all that is known is that it was accepted before that.
+            floor = min((rev for rev, _ in found.values()), default=0)
+            for seq, sent in zip(known.seqs, known.digests, strict=True):
+                found.setdefault(seq, (floor, sent))
+        for frame in answer_known(message, known, found):
+            self._send(look_up.to.link, wire.Reply(look_up.to.socket, frame))
 
-    async def _snapshot(
-        self, session: str, live: Live, rev: int, units: str, clients: dict[str, Any]
-    ) -> None:
+    async def _snapshot(self, session: str, live: Live, values: log_store.SnapshotValues) -> None:
         try:
             await log_store.put_snapshot(
-                self._database,
-                session,
-                epoch=live.epoch,
-                rev=rev,
-                lineage=live.room.sequencer.lineage,
-                state=from_units(units),
-                clients=clients,
+                self._database, session, live.epoch, values, keep_revs=self._keep_revs
             )
-            live.snapshot_rev = rev
+            live.snapshot_rev = values.rev
         except SynqError as error:
             log.warning("snapshot refused", session=session, error=error.message)
         except Exception:
@@ -407,8 +444,9 @@ class SessionActor:
         self._database = Database(settings, pool_size=2)
         self._host = SessionHost(
             self._database,
-            max_units=settings.max_document_bytes,
+            max_length=settings.max_document_bytes,
             snapshot_every=settings.snapshot_every,
+            history_keep_revs=settings.history_keep_revs,
         )
         await self._host.server.start(ray.util.get_node_ip_address())
         await self._database.ping()  # what a first use loads is to be there before the next line
@@ -427,6 +465,10 @@ class SessionActor:
         """See `SessionHost.release`."""
         self._host.release(session, code, reason)
 
+    async def set_role(self, session: str, user: str, role: str | None) -> None:
+        """See `SessionHost.set_role`."""
+        self._host.set_role(session, user, None if role is None else Role(role))
+
     async def holds(self, session: str) -> bool:
         """See `SessionHost.holds`."""
         return self._host.holds(session)
@@ -444,56 +486,11 @@ class SessionActor:
         return os.getpid()
 
 
-def to_row(session: str, epoch: int, item: Item) -> dict[str, Any]:
-    """Return the item as the log keeps it."""
-    return {
-        "session_id": session,
-        "rev": item.rev,
-        "epoch": epoch,
-        "client": item.client,
-        "user_id": item.user,
-        "seq": item.seq,
-        "kind": item.kind,
-        "op": _json(item.op),
-        "inverse": None if item.inverse is None else _json(item.inverse),
-        "group": item.group,
-        "digest": item.digest,
-        "ts": item.ts,
-    }
-
-
-def from_row(row: ItemRow, length: int) -> Item:
-    """Return a logged item; ``length`` is the document's before it."""
-    op = ChangeSet.from_json(_parse(row.op or "[]"))
-    return encoded(
-        Item(
-            rev=row.rev,
-            client=row.client,
-            user=row.user_id,
-            seq=row.seq,
-            kind=row.kind,
-            op=op,
-            inverse=None,
-            length=length,
-            digest=row.digest,
-            ts=row.ts,
-            group=row.group,
-        )
-    )
-
-
-_parse: Callable[[str], Any] = msgspec.json.Decoder().decode
-
-
-def _json(change: ChangeSet) -> str:
-    return msgspec.json.encode(change.to_json()).decode()
-
-
 def _session_of(message: wire.ToActor) -> str:
     if isinstance(message, wire.Follow | wire.Unfollow | wire.Alive):
         return message.session
-    if isinstance(message, wire.EditFrom):
-        return message.edit.session
+    if isinstance(message, wire.ChangeFrom):
+        return message.change.session
     if isinstance(message, wire.PresenceFrom):
         return message.presence.session
     if isinstance(message, wire.SyncFrom):

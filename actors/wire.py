@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from actors.collab.messages import Edit, Presence, Since, Sync
+from actors.collab.messages import Change, Presence, Since, Sync
 
 
 class Follow(Struct, frozen=True, array_like=True, tag=1):
@@ -32,11 +32,11 @@ class Unfollow(Struct, frozen=True, array_like=True, tag=2):
     session: str
 
 
-class EditFrom(Struct, frozen=True, array_like=True, tag=3):
-    """An edit of a socket."""
+class ChangeFrom(Struct, frozen=True, array_like=True, tag=3):
+    """A change (edit, comment, undo, redo) of a socket."""
 
     socket: int
-    edit: Edit
+    change: Change
 
 
 class PresenceFrom(Struct, frozen=True, array_like=True, tag=4):
@@ -77,7 +77,7 @@ class Alive(Struct, frozen=True, array_like=True, tag=8):
     session: str
 
 
-ToActor = Follow | Unfollow | EditFrom | PresenceFrom | SyncFrom | Watch | Unwatch | Alive
+ToActor = Follow | Unfollow | ChangeFrom | PresenceFrom | SyncFrom | Watch | Unwatch | Alive
 
 
 class Reply(Struct, frozen=True, array_like=True, tag=1):

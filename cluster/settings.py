@@ -101,6 +101,9 @@ class Settings(BaseSettings):
     )
     session_idle_s: float = Field(60.0, gt=0, description="unload a session after this idle time")
     snapshot_every: int = Field(500, ge=1, description="revisions between snapshots")
+    history_keep_revs: int = Field(
+        0, ge=0, description="revisions of history a session keeps at least; 0: all"
+    )
     max_document_bytes: int = Field(2_097_152, ge=1_024, description="size of one document")
 
     # Identity

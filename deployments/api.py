@@ -13,8 +13,10 @@ from fastapi.staticfiles import StaticFiles
 
 from actors import parser
 from actors.circuits import CircuitService
+from actors.histories import HistoryService
 from actors.jobs import JobService
 from actors.learning import LearningService
+from actors.membership import MembershipService
 from actors.runner import RayJobQueue
 from actors.sessions import SessionService
 from actors.training import RayTrainingQueue
@@ -44,12 +46,15 @@ def build_services() -> Services:
     database = Database(settings)
     sessions = SessionService(database, settings)
     reader = parser.RayParser(parser.start(settings), settings)
-    programs = CircuitService(database, reader, sessions.text)
+    histories = HistoryService(database, sessions, reader)
+    programs = CircuitService(database, reader, histories.program)
     return Services(
         settings=settings,
         database=database,
         tokens=get_tokens(),
         sessions=sessions,
+        membership=MembershipService(database, sessions),
+        histories=histories,
         circuits=programs,
         jobs=JobService(database, settings, programs, reader, RayJobQueue()),
         learning=LearningService(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from actors.collab.messages import encode
-from actors.ot.text import ChangeSet
 
 # What a client may be behind and still be served from memory: minutes of a busy session.
 RING_ITEMS = 5_000
@@ -21,11 +21,15 @@ class Item:
     """One accepted entry of a session's history.
 
     Attributes:
-        op: what was applied, after mapping.
-        inverse: what takes it back.
-        length: units of the document before it.
+        kind: ``edit``, ``comment``, ``undo``, ``redo`` or ``restore``.
+        op: what was applied, after mapping; None for a comment.
+        inverse: what takes ``op`` back.
+        length: size of the document before it (`Kind.length`).
         digest: hash of what was sent under ``seq``.
         ts: epoch milliseconds.
+        group: name under which its client wants it undone together with others.
+        comment: what a comment says, with the names it was given.
+        of: the revs that an undo took back, or that a redo brought back (of an undo).
     """
 
     rev: int
@@ -33,28 +37,16 @@ class Item:
     user: str
     seq: int
     kind: str
-    op: ChangeSet
-    inverse: ChangeSet | None
+    op: Any
+    inverse: Any
     length: int
     digest: bytes
     ts: int
     group: str | None = None
+    comment: dict[str, Any] | None = None
+    of: tuple[int, ...] = ()
     full: bytes = field(default=b"", compare=False, repr=False)
     own: bytes = field(default=b"", compare=False, repr=False)
-
-    def public(self, *, with_op: bool = True) -> dict[str, object]:
-        """Return the wire form; the sender of an edit gets it without ``op``."""
-        value: dict[str, object] = {
-            "rev": self.rev,
-            "client": self.client,
-            "user": self.user,
-            "seq": self.seq,
-            "kind": self.kind,
-        }
-        if with_op:
-            value["op"] = self.op.to_json()
-        value["ts"] = self.ts
-        return value
 
     def fragment(self, client: str | None) -> bytes:
         """Return the JSON that ``client`` gets; encoded once, joined into any number of frames."""
@@ -63,9 +55,35 @@ class Item:
 
 def encoded(item: Item) -> Item:
     """Return ``item`` with both of its wire forms filled in."""
-    object.__setattr__(item, "full", encode(item.public()))
-    object.__setattr__(item, "own", encode(item.public(with_op=False)))
+    op = None if item.op is None else item.op.to_json()
+    full, own = fragments(item, op)
+    object.__setattr__(item, "full", full)
+    object.__setattr__(item, "own", own)
     return item
+
+
+def fragments(item: Any, op: Any) -> tuple[bytes, bytes]:
+    """Return an item's wire form for everyone, and for its sender.
+
+    An edit's sender gets it without ``op``: that is the acknowledgement. What an undo or redo comes
+    to is decided here, so its sender gets the op too.
+
+    Args:
+        item: an `Item`, or anything else with its plain fields.
+        op: its op in wire form (or raw JSON), None where it has none.
+    """
+    start = {
+        "rev": item.rev,
+        "client": item.client,
+        "user": item.user,
+        "seq": item.seq,
+        "kind": item.kind,
+    }
+    if item.comment is not None:
+        frame = encode({**start, "comment": item.comment, "ts": item.ts})
+        return frame, frame
+    full = encode({**start, "op": op, "ts": item.ts})
+    return full, encode({**start, "ts": item.ts}) if item.kind == "edit" else full
 
 
 def items_frame(session: str, fragments: Iterable[bytes]) -> bytes:

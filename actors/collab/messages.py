@@ -20,7 +20,10 @@ Channel = Annotated[str, Meta(pattern="^[a-z]{1,16}:[A-Za-z0-9_-]{1,64}$")]
 # 2^53: what JavaScript counts exactly.
 Seq = Annotated[int, Meta(ge=1, le=2**53)]
 Rev = Annotated[int, Meta(ge=0, le=2**53)]
-Op = list[int | list[int | str]]
+# Sections of text, or primitives of a circuit; the session's kind reads them (`actors.ot.kinds`).
+Op = list[int | list[int | str] | dict[str, Any]]
+Text = Annotated[str, Meta(max_length=2**20)]
+Name = Annotated[str, Meta(max_length=64)]
 
 
 class Since(Struct, frozen=True):
@@ -60,6 +63,39 @@ class Edit(Struct, frozen=True, tag="edit"):
     id: Id | None = None
 
 
+class Comment(Struct, frozen=True, tag="comment"):
+    """Say something about a place; takes the number ``seq``. `comments` checks its parts."""
+
+    session: SessionId
+    client: ClientId
+    seq: Seq
+    action: Annotated[str, Meta(max_length=16)]
+    thread: Name | None = None
+    comment: Name | None = None
+    anchor: dict[str, Any] | None = None
+    rev: Rev | None = None
+    text: Text | None = None
+    id: Id | None = None
+
+
+class Undo(Struct, frozen=True, tag="undo"):
+    """Take back one's newest change that stands; takes the number ``seq``."""
+
+    session: SessionId
+    client: ClientId
+    seq: Seq
+    id: Id | None = None
+
+
+class Redo(Struct, frozen=True, tag="redo"):
+    """Bring back what one's newest undo took; takes the number ``seq``."""
+
+    session: SessionId
+    client: ClientId
+    seq: Seq
+    id: Id | None = None
+
+
 class Presence(Struct, frozen=True, tag="presence"):
     """Say where one is; ``None`` leaves."""
 
@@ -86,8 +122,13 @@ class Ping(Struct, frozen=True, tag="ping"):
     id: Id | None = None
 
 
-Message = Subscribe | Unsubscribe | Edit | Presence | Sync | Ping
-TYPES = ("subscribe", "unsubscribe", "edit", "presence", "sync", "ping")
+Change = Edit | Comment | Undo | Redo
+"""What enters a session's history, under a number of its client's."""
+
+Message = Subscribe | Unsubscribe | Edit | Comment | Undo | Redo | Presence | Sync | Ping
+TYPES = (
+    "subscribe", "unsubscribe", "edit", "comment", "undo", "redo", "presence", "sync", "ping",
+)  # fmt: skip
 
 _decoder = msgspec.json.Decoder(Message)
 _plain = msgspec.json.Decoder()
@@ -168,7 +209,9 @@ def error_frame(code: str, message: str, id_: str | int | None = None, **more: o
     return encode(_with_id({"type": "error", "code": code, "message": message, **more}, id_))
 
 
-def nack_frame(message: Edit, code: str, text: str, *, retry_after_ms: int | None = None) -> bytes:
+def nack_frame(
+    message: Change, code: str, text: str, *, retry_after_ms: int | None = None
+) -> bytes:
     """Encode a ``nack``: nothing of ``message`` was applied."""
     frame: dict[str, object] = {
         "type": "nack",

@@ -91,7 +91,7 @@ class PresenceBoard:
             entry.state = (
                 _without_positions(entry.state)
                 if missed is None
-                else _moved(entry.state, [item.op for item in missed])
+                else _moved(entry.state, [i.op for i in missed if isinstance(i.op, ChangeSet)])
             )
             entry.rev = rev
         return {"user": entry.user, "state": entry.state}

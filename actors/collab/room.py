@@ -10,9 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Raw
+
 from actors.collab.history import Item
 from actors.collab.messages import (
-    Edit,
+    Change,
+    Comment,
     Presence,
     Since,
     Sync,
@@ -22,9 +25,9 @@ from actors.collab.messages import (
     nack_frame,
 )
 from actors.collab.presence import PresenceBoard
-from actors.collab.sequencer import Accepted, Known, Sequencer
-from actors.ot.text import from_units
+from actors.collab.sequencer import Accepted, Known, NeedsItems, Sequencer
 
+REMOVED = 4501
 REPLACED = 4504
 
 
@@ -83,8 +86,22 @@ class LookUp:
     """Numbers accepted too long ago for memory: storage knows their revs and contents."""
 
     to: Address
-    edit: Edit
+    message: Change
     known: Known
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A change that needs items from ``rev`` on, which only storage has; see `Room.resume_change`.
+
+    Until then everything else its client sends waits behind it, in ``behind``.
+    """
+
+    at: Address
+    message: Change
+    rev: int
+    now_ms: int
+    behind: list[tuple[Address, Change]] = field(default_factory=list)
 
 
 Effect = Reply | Joined | Kick | Batch | Here | LookUp
@@ -108,7 +125,8 @@ class Joining:
     since: Since | None
     id: str | int | None
     subscribed: bool
-    older: list[Item] | None = None
+    older: list[bytes] | None = None
+    """Encoded items after ``since``, from storage, where memory does not reach back so far."""
 
 
 @dataclass(slots=True)
@@ -116,12 +134,12 @@ class Room:
     """One live session. Pure: no clock, no I/O."""
 
     session: str
-    kind: str
     sequencer: Sequencer
     subscribers: dict[Address, Subscriber] = field(default_factory=dict)
     pending: list[Item] = field(default_factory=list)
     _replies: list[Effect] = field(default_factory=list)
     _joining: list[Joining] = field(default_factory=list)
+    _waiting: dict[str, Waiting] = field(default_factory=dict)
     _links: frozenset[int] = frozenset()
     presence: PresenceBoard = field(init=False)
 
@@ -162,26 +180,85 @@ class Room:
         for address in [a for a in self.subscribers if a.link == link]:
             self.unsubscribe(address)
 
-    def edit(self, at: Address, message: Edit, now_ms: int) -> None:
-        """Take an edit in; its answer comes with the end of the round."""
+    def change(self, at: Address, message: Change, now_ms: int) -> Waiting | None:
+        """Take a change in; its answer comes with the end of the round.
+
+        Returns:
+            What must be fetched before it can be answered, where that is so.
+        """
         subscriber = self.subscribers.get(at)
+        needed = "comment" if isinstance(message, Comment) else "write"
         if subscriber is None:
             self._refuse(at, message, "not_subscribed", "subscribe to the session first")
         elif subscriber.client != message.client:
             text = f"this socket is subscribed as {subscriber.client!r}"
             self._refuse(at, message, "forbidden", text)
-        elif "write" not in subscriber.permissions:
-            text = f"expected the permission 'write', role {subscriber.role!r} has none"
+        elif needed not in subscriber.permissions:
+            text = f"expected the permission {needed!r}, role {subscriber.role!r} has none"
             self._refuse(at, message, "forbidden", text)
+        elif message.client in self._waiting:
+            self._waiting[message.client].behind.append((at, message))
         else:
             self.presence.touch(message.client, now_ms)
-            outcome = self.sequencer.submit(message, subscriber.user, now_ms)
-            if isinstance(outcome, Accepted):
-                self.pending.extend(outcome.items)
-            elif isinstance(outcome, Known):
-                self._replies.append(LookUp(at, message, outcome))
+            return self._submit(at, message, subscriber, now_ms, [])
+        return None
+
+    def resume_change(self, waiting: Waiting, older: list[Item]) -> Waiting | None:
+        """Go on with a change, now that ``older`` items are there (or are not to be had)."""
+        message = waiting.message
+        del self._waiting[message.client]
+        subscriber = self.subscribers.get(waiting.at)
+        again = None
+        if subscriber is not None:
+            again = self._submit(waiting.at, message, subscriber, waiting.now_ms, older)
+        if again is not None and not older:
+            del self._waiting[message.client]
+            self._refuse(waiting.at, message, "invalid", "what to undo is no longer kept")
+            again = None
+        for index, (at, next_) in enumerate(waiting.behind):
+            again = again or self.change(at, next_, waiting.now_ms)
+            if again is not None:
+                again.behind.extend(waiting.behind[index + 1 :])
+                break
+        return again
+
+    def _submit(
+        self,
+        at: Address,
+        message: Change,
+        subscriber: Subscriber,
+        now_ms: int,
+        older: list[Item],
+    ) -> Waiting | None:
+        outcome = self.sequencer.submit(
+            message,
+            subscriber.user,
+            now_ms,
+            manages="manage" in subscriber.permissions,
+            older=older,
+        )
+        if isinstance(outcome, Accepted):
+            self.pending.extend(outcome.items)
+        elif isinstance(outcome, Known):
+            self._replies.append(LookUp(at, message, outcome))
+        elif isinstance(outcome, NeedsItems):
+            waiting = Waiting(at, message, outcome.rev, now_ms)
+            self._waiting[message.client] = waiting
+            return waiting
+        else:
+            self._refuse(at, message, outcome.code, outcome.message)
+        return None
+
+    def set_role(self, user: str, role: str | None, permissions: tuple[str, ...]) -> None:
+        """Change what a user may do from the next message on; without a role, its sockets end."""
+        for at, subscriber in list(self.subscribers.items()):
+            if subscriber.user != user:
+                continue
+            if role is None:
+                self.unsubscribe(at)
+                self._replies.append(Kick(at, REMOVED, "removed from the session"))
             else:
-                self._refuse(at, message, outcome.code, outcome.message)
+                self.subscribers[at] = Subscriber(subscriber.client, user, role, permissions)
 
     def say(self, at: Address, message: Presence, now_ms: int) -> None:
         """Take a presence in; it goes out merged with others'."""
@@ -220,6 +297,11 @@ class Room:
         self._joining = []
         return effects
 
+    def client_at(self, at: Address) -> str | None:
+        """Return the client that a socket is subscribed as."""
+        subscriber = self.subscribers.get(at)
+        return None if subscriber is None else subscriber.client
+
     def needs_older(self) -> list[Joining]:
         """Return those joining whose ``since`` is of this history but no longer in memory."""
         return [
@@ -252,54 +334,56 @@ class Room:
 
     # --- inside ----------------------------------------------------------------------------
 
-    def _refuse(self, at: Address, edit: Edit, code: str, message: str) -> None:
-        self._replies.append(Reply(at, nack_frame(edit, code, message)))
+    def _refuse(self, at: Address, message: Change, code: str, text: str) -> None:
+        self._replies.append(Reply(at, nack_frame(message, code, text)))
 
     def _look_up(self, look_up: LookUp) -> list[Effect]:
-        edit, known = look_up.edit, look_up.known
-        found = self.sequencer.known_revs(edit.client, known.seqs)
+        message, known = look_up.message, look_up.known
+        found = self.sequencer.known_revs(message.client, known.seqs)
         if len(found) < len(known.seqs):
             return [look_up]
-        return [Reply(look_up.to, frame) for frame in answer_known(edit, known, found)]
+        return [Reply(look_up.to, frame) for frame in answer_known(message, known, found)]
 
     def _state(self, joining: Joining, subscriber: Subscriber) -> bytes:
         sequencer = self.sequencer
-        frame: dict[str, Any] = {
-            "type": "subscribed" if joining.subscribed else "snapshot",
-            "session": self.session,
-            "kind": self.kind,
-            "lineage": sequencer.lineage,
-            "rev": sequencer.rev,
-            "client": subscriber.client,
-            "acked": sequencer.clients[subscriber.client].acked,
-            "role": subscriber.role,
-            "permissions": subscriber.permissions,
-        }
-        missed = self._missed(joining)
-        if missed is not None:
-            own = subscriber.client
-            items = [item.public(with_op=item.client != own) for item in missed]
-            if not joining.subscribed:
-                frame = {"type": "items", "session": self.session}
-            frame["items"] = items
+        missed = self._missed(joining, subscriber.client)
+        frame: dict[str, Any]
+        if missed is not None and not joining.subscribed:
+            frame = {"type": "items", "session": self.session, "items": missed}
         else:
-            frame["state"] = from_units(sequencer.units)
-        if frame["type"] != "items":
-            frame["comments"] = []
-            frame["presence"] = self.presence.snapshot(sequencer.rev)
-            frame["undo_depth"] = frame["redo_depth"] = 0
+            undo, redo = sequencer.undo_book.depths(subscriber.user)
+            frame = {
+                "type": "subscribed" if joining.subscribed else "snapshot",
+                "session": self.session,
+                "kind": sequencer.kind.name,
+                "lineage": sequencer.lineage,
+                "rev": sequencer.rev,
+                "client": subscriber.client,
+                "acked": sequencer.clients[subscriber.client].acked,
+                "role": subscriber.role,
+                "permissions": subscriber.permissions,
+                "comments": sequencer.comments.public(sequencer.state),
+                "presence": self.presence.snapshot(sequencer.rev),
+                "undo_depth": undo,
+                "redo_depth": redo,
+            }
+            if missed is not None:
+                frame["items"] = missed
+            else:
+                frame["state"] = sequencer.kind.public(sequencer.state)
         if joining.id is not None:
             frame["id"] = joining.id
         return encode(frame)
 
-    def _missed(self, joining: Joining) -> list[Item] | None:
+    def _missed(self, joining: Joining, client: str) -> list[Raw] | None:
         since = joining.since
         if since is None or since.lineage != self.sequencer.lineage:
             return None
-        if joining.older is not None:
-            rest = self.sequencer.ring.since(since.rev + len(joining.older))
-            return None if rest is None else joining.older + rest
-        return self.sequencer.ring.since(since.rev)
+        older = joining.older or []
+        items = self.sequencer.ring.since(since.rev + len(older))
+        if items is None:
+            return None
+        return [Raw(each) for each in older] + [Raw(item.fragment(client)) for item in items]
 
     def _drop(self, at: Address) -> Subscriber | None:
         subscriber = self.subscribers.pop(at, None)
@@ -316,10 +400,11 @@ class Room:
         self._links = frozenset(address.link for address in self.subscribers)
 
 
-def answer_known(edit: Edit, known: Known, found: dict[int, tuple[int, bytes]]) -> list[bytes]:
+def answer_known(message: Change, known: Known, found: dict[int, tuple[int, bytes]]) -> list[bytes]:
     """Return an ``ack`` for each number, or one ``nack`` where the content is not what it was."""
     for seq, sent in zip(known.seqs, known.digests, strict=True):
         if found[seq][1] != sent:
             text = f"seq {seq} was accepted with other content"
-            return [nack_frame(edit, "conflict", text)]
-    return [ack_frame(edit.session, edit.client, seq, found[seq][0]) for seq in known.seqs]
+            return [nack_frame(message, "conflict", text)]
+    session, client = message.session, message.client
+    return [ack_frame(session, client, seq, found[seq][0]) for seq in known.seqs]

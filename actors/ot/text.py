@@ -138,6 +138,21 @@ class ChangeSet:
         return cls(((length, None),) if length else ())
 
     @classmethod
+    def between(cls, units: str, target: str) -> ChangeSet:
+        """Return one replacement that makes ``target`` of ``units``; no edge splits a pair."""
+        start = _common_prefix(units, target)
+        if start and "\ud800" <= units[start - 1] <= "\udbff":
+            start -= 1
+        rest, wanted = units[start:], target[start:]
+        end = _common_prefix(rest[::-1], wanted[::-1])
+        if end and "\udc00" <= rest[len(rest) - end] <= "\udfff":
+            end -= 1
+        size, text = len(rest) - end, wanted[: len(wanted) - end]
+        if not size and not text:
+            return cls.identity(len(units))
+        return cls._single(start, size, text, len(units))
+
+    @classmethod
     def from_json(cls, value: Any) -> ChangeSet:
         """Read the JSON form.
 
@@ -398,6 +413,18 @@ class ChangeSet:
         if position > old:
             raise InvalidInput(f"position {position} is beyond the document's {old} units")
         return new
+
+
+def _common_prefix(a: str, b: str) -> int:
+    """Return how many units both begin with; by halves, so that comparing is done in C."""
+    low, high = 0, min(len(a), len(b))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 class _Iterator:

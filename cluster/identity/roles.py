@@ -42,6 +42,11 @@ def effective_role(*, participant: str | None, visibility: str, public_role: str
     return Role(public_role) if visibility == "public" else None
 
 
+def higher(one: Role, other: Role) -> Role:
+    """Return the role of the two that permits more."""
+    return max(one, other, key=list(Role).index)
+
+
 def permits(role: Role | None, permission: Permission) -> bool:
     """Say whether ``role`` includes ``permission``."""
     return role is not None and permission in PERMISSIONS[role]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,18 +15,35 @@ from cluster.errors import Conflict, NotFound
 from cluster.storage.database import Database
 from cluster.storage.models import Item, Session, Snapshot, now_ms
 
+# Of the older snapshots one in so many revs stays: from it any rev is a fold away.
+MILESTONE_REVS = 10_000
+# A crash while the newest is written leaves the one before.
+NEWEST_SNAPSHOTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotValues:
+    """A document at one rev and what the sequencer folds beside it."""
+
+    rev: int
+    lineage: str
+    state: str
+    clients: dict[str, Any]
+    undo: dict[str, Any]
+    threads: dict[str, Any]
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is needed to continue (or show) a session from one snapshot on."""
+    """What is needed to continue (or show) a session from one snapshot on.
+
+    ``items`` are rows with the attributes of `models.Item`.
+    """
 
     kind: str
-    lineage: str
     epoch: int
-    snapshot_rev: int
-    state: str
-    clients: dict[str, Any]
-    items: Sequence[Item]
+    snapshot: SnapshotValues
+    items: Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,29 +148,33 @@ async def load(session: AsyncSession, session_id: str, rev: int | None = None) -
     Raises:
         NotFound: no such session, or a rev it does not have (yet, or any more).
     """
-    row = await session.get(Session, session_id)
+    row = (
+        await session.execute(select(Session.kind, Session.epoch).where(Session.id == session_id))
+    ).one_or_none()
     if row is None:
         raise NotFound(f"no session {session_id!r}")
-    query = select(Snapshot).where(
-        Snapshot.session_id == session_id, Snapshot.lineage == row.lineage
-    )
+    query = select(*_SNAPSHOT).where(Snapshot.session_id == session_id)
     if rev is not None:
         query = query.where(Snapshot.rev <= rev)
-    snapshot = await session.scalar(query.order_by(Snapshot.rev.desc()).limit(1))
+    snapshot = (await session.execute(query.order_by(Snapshot.rev.desc()).limit(1))).one_or_none()
     if snapshot is None:
         raise NotFound(f"session {session_id!r} has no state at rev {rev}")
     items = await items_after(session, session_id, snapshot.rev, up_to=rev)
     if rev is not None and (items[-1].rev if items else snapshot.rev) != rev:
         raise NotFound(f"session {session_id!r} has no rev {rev}")
-    return Stored(
-        kind=row.kind,
-        lineage=row.lineage,
-        epoch=row.epoch,
-        snapshot_rev=snapshot.rev,
-        state=snapshot.state,
-        clients=snapshot.clients,
-        items=items,
-    )
+    return Stored(row.kind, row.epoch, SnapshotValues(*snapshot), items)
+
+
+_SNAPSHOT = (
+    Snapshot.rev,
+    Snapshot.lineage,
+    Snapshot.state,
+    Snapshot.clients,
+    Snapshot.undo,
+    Snapshot.threads,
+)
+# Plain rows: ten thousand of them as objects of the ORM would cost more than all else of a resume.
+_ITEM = tuple(getattr(Item, attribute.key) for attribute in Item.__mapper__.column_attrs)
 
 
 async def items_after(
@@ -163,14 +184,14 @@ async def items_after(
     *,
     up_to: int | None = None,
     limit: int | None = None,
-) -> Sequence[Item]:
-    """Return the items after ``rev``, oldest first."""
-    query = select(Item).where(Item.session_id == session_id, Item.rev > rev).order_by(Item.rev)
+) -> Sequence[Any]:
+    """Return the items after ``rev``, oldest first: rows with the attributes of `models.Item`."""
+    query = select(*_ITEM).where(Item.session_id == session_id, Item.rev > rev).order_by(Item.rev)
     if up_to is not None:
         query = query.where(Item.rev <= up_to)
     if limit is not None:
         query = query.limit(limit)
-    return (await session.scalars(query)).all()
+    return (await session.execute(query)).all()
 
 
 async def head(session: AsyncSession, session_id: str) -> int:
@@ -195,17 +216,17 @@ async def known(
 async def put_snapshot(
     database: Database,
     session_id: str,
-    *,
     epoch: int,
-    rev: int,
-    lineage: str,
-    state: str,
-    clients: dict[str, Any],
+    values: SnapshotValues,
+    *,
+    keep_revs: int = 0,
 ) -> None:
-    """Keep the state at ``rev``, so that loading starts from there.
+    """Keep the state at a rev, so that loading starts from there; drop what is no longer needed.
 
     Through the log's own thread: a transaction elsewhere would hold the database over several turns
     of a busy loop, and the log with it.
+
+    At least ``keep_revs`` revs of history stay; 0 keeps all.
 
     Raises:
         Conflict: a newer epoch owns the session.
@@ -217,12 +238,50 @@ async def put_snapshot(
         )
         if current != epoch:
             raise Conflict(f"session {session_id!r} is owned by epoch {current}, not {epoch}")
-        here = (Snapshot.session_id == session_id, Snapshot.rev == rev)
-        if connection.scalar(select(Snapshot.rev).where(*here)) is None:
-            values = {"rev": rev, "lineage": lineage, "state": state, "clients": clients}
-            connection.execute(insert(Snapshot).values(session_id=session_id, **values))
-        connection.execute(
-            update(Session).where(Session.id == session_id).values(updated_at=now_ms())
-        )
+        insert_snapshot(connection, session_id, values)
+        _thin(connection, session_id, values.rev, keep_revs)
 
     await database.write(work)
+
+
+def insert_snapshot(connection: Connection, session_id: str, values: SnapshotValues) -> None:
+    """Add a snapshot; one that exists stays."""
+    here = (Snapshot.session_id == session_id, Snapshot.rev == values.rev)
+    if connection.scalar(select(Snapshot.rev).where(*here)) is None:
+        columns = {name: getattr(values, name) for name in SnapshotValues.__slots__}
+        connection.execute(insert(Snapshot).values(session_id=session_id, **columns))
+    connection.execute(update(Session).where(Session.id == session_id).values(updated_at=now_ms()))
+
+
+async def replace_lineage(
+    session: AsyncSession, session_id: str, row: dict[str, Any], values: SnapshotValues
+) -> None:
+    """Begin a new lineage with the item ``row`` and the snapshot after it."""
+    await session.execute(insert(Item), [row])
+    await session.execute(
+        update(Session).where(Session.id == session_id).values(lineage=values.lineage)
+    )
+    connection = await session.connection()
+    await connection.run_sync(insert_snapshot, session_id, values)
+
+
+def _thin(connection: Connection, session_id: str, head: int, keep_revs: int) -> None:
+    """Drop the snapshots nobody needs, and the history that is older than what is kept."""
+    of_session = Snapshot.session_id == session_id
+    revs = list(connection.scalars(select(Snapshot.rev).where(of_session).order_by(Snapshot.rev)))
+    floor = 0
+    if keep_revs:
+        floor = max((rev for rev in revs if rev <= head - keep_revs), default=0)
+    if floor:
+        connection.execute(delete(Item).where(Item.session_id == session_id, Item.rev <= floor))
+    # Finer where history is cut: what may go is what lies before a snapshot.
+    step = min(MILESTONE_REVS, max(1, keep_revs // 4)) if keep_revs else MILESTONE_REVS
+    kept = set(revs[-NEWEST_SNAPSHOTS:])
+    buckets: set[int] = set()
+    for rev in revs:
+        if rev >= floor and rev // step not in buckets:
+            buckets.add(rev // step)
+            kept.add(rev)
+    gone = [rev for rev in revs if rev not in kept]
+    if gone:
+        connection.execute(delete(Snapshot).where(of_session, Snapshot.rev.in_(gone)))

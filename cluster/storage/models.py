@@ -68,6 +68,8 @@ class Session(Base):
     public_role: Mapped[str] = mapped_column(String(16))
     lineage: Mapped[str] = mapped_column(String(32), default=new_id)
     epoch: Mapped[int] = mapped_column(default=0)
+    # Where its content came from: {"session", "rev", "how"}.
+    origin: Mapped[dict[str, Any] | None]
     created_at: Mapped[int] = mapped_column(default=now_ms)
     updated_at: Mapped[int] = mapped_column(default=now_ms)
 
@@ -89,6 +91,7 @@ class Item(Base):
 
     ``op`` is what was applied (after mapping), ``inverse`` what takes it back. ``digest`` is a
     hash of what the client sent under ``seq``; the same number with other content is refused.
+    ``detail`` is JSON: what a comment says, or ``{"of": [rev, …]}`` of an undo or redo.
     """
 
     __tablename__ = "items"
@@ -104,6 +107,7 @@ class Item(Base):
     op: Mapped[str | None] = mapped_column(Text)
     inverse: Mapped[str | None] = mapped_column(Text)
     group: Mapped[str | None] = mapped_column("grp", String(64))
+    detail: Mapped[str | None] = mapped_column(Text)
     digest: Mapped[bytes] = mapped_column(LargeBinary(8))
     ts: Mapped[int]
     # One number of one client enters the history once, whatever any process believes.
@@ -114,7 +118,10 @@ class Item(Base):
 
 
 class Snapshot(Base):
-    """The document at one rev, with what the sequencer must know beside it (``clients``)."""
+    """The document at one rev, with what the sequencer folds beside it.
+
+    ``clients``: who sent what last; ``undo``: every user's steps; ``threads``: the comments.
+    """
 
     __tablename__ = "snapshots"
     session_id: Mapped[str] = mapped_column(
@@ -124,23 +131,23 @@ class Snapshot(Base):
     lineage: Mapped[str] = mapped_column(String(32))
     state: Mapped[str] = mapped_column(Text)
     clients: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    undo: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    threads: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     created_at: Mapped[int] = mapped_column(default=now_ms)
 
 
-class Comment(Base):
-    """A comment thread's entry; written by the collaboration engine."""
+class Invite(Base):
+    """A link that gives whoever has it a role; ``id`` is a hash, so storage cannot open a door."""
 
-    __tablename__ = "comments"
-    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    __tablename__ = "invites"
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
     session_id: Mapped[str] = mapped_column(
         ForeignKey("sessions.id", ondelete="CASCADE"), index=True
     )
-    thread_id: Mapped[str] = mapped_column(String(32), index=True)
-    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), index=True)
-    anchor: Mapped[dict[str, Any] | None]
-    text: Mapped[str] = mapped_column(Text)
-    resolved: Mapped[bool] = mapped_column(Boolean, default=False)
+    role: Mapped[str] = mapped_column(String(16))
+    created_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[int] = mapped_column(default=now_ms)
+    expires_at: Mapped[int] = mapped_column(index=True)
 
 
 class Circuit(Base):

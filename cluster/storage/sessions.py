@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -31,6 +32,7 @@ async def create(
     content: str,
     visibility: str,
     public_role: str,
+    origin: dict[str, Any] | None = None,
 ) -> Session:
     """Insert a session with its first snapshot (rev 0) and its owner."""
     await ensure_user(session, owner)
@@ -42,10 +44,11 @@ async def create(
         owner=owner,
         visibility=visibility,
         public_role=public_role,
+        origin=origin,
     )
     session.add(row)
     await session.flush()
-    session.add(Snapshot(session_id=row.id, rev=0, lineage=row.lineage, state=content, clients={}))
+    session.add(Snapshot(session_id=row.id, rev=0, lineage=row.lineage, state=content))
     session.add(Participant(session_id=row.id, user_id=owner, role=Role.OWNER))
     await session.flush()
     return row
@@ -102,11 +105,14 @@ async def heads(session: AsyncSession, session_ids: Sequence[str]) -> dict[str, 
     return {row[0]: row[1] for row in await session.execute(query)}
 
 
-async def join(session: AsyncSession, session_id: str, user: str, role: Role) -> None:
-    """Make a role lasting. Idempotent."""
+async def set_role(session: AsyncSession, session_id: str, user: str, role: Role) -> None:
+    """Give a lasting role, whether there was one or not. Idempotent."""
     await ensure_user(session, user)
-    if await session.get(Participant, (session_id, user)) is None:
+    found = await session.get(Participant, (session_id, user))
+    if found is None:
         session.add(Participant(session_id=session_id, user_id=user, role=role))
+    else:
+        found.role = role
 
 
 async def leave(session: AsyncSession, session_id: str, user: str) -> None:

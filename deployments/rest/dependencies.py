@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from actors.circuits import CircuitService
+from actors.histories import HistoryService
+from actors.membership import MembershipService
 from actors.sessions import SessionService
 from cluster.errors import Unauthenticated
 from cluster.identity.tokens import Principal, Tokens
@@ -23,6 +25,8 @@ class Services:
     database: Database
     tokens: Tokens
     sessions: SessionService
+    membership: MembershipService
+    histories: HistoryService
     circuits: CircuitService
     jobs: Any = None
     learning: Any = None

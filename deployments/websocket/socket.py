@@ -11,7 +11,7 @@ from typing import Any
 from actors import wire
 from actors.collab.messages import (
     BadMessage,
-    Edit,
+    Change,
     Message,
     Ping,
     Presence,
@@ -202,8 +202,8 @@ class Socket:
             self._limited(message, wait_ms)
             return
         try:
-            if isinstance(message, Edit):
-                self._edit(message)
+            if isinstance(message, Change):
+                self._change(message)
             elif isinstance(message, Presence):
                 self._presence(message)
             elif isinstance(message, Subscribe):
@@ -240,7 +240,7 @@ class Socket:
 
     def _limited(self, message: Message, wait_ms: int) -> None:
         text = f"more than {self._limits()} messages"
-        if isinstance(message, Edit):
+        if isinstance(message, Change):
             payload = nack_frame(message, "rate_limited", text, retry_after_ms=wait_ms)
             self.frame(payload.decode())
         else:
@@ -312,13 +312,13 @@ class Socket:
             frame["id"] = message.id
         self.frame(encode(frame).decode())
 
-    def _edit(self, message: Edit) -> None:
+    def _change(self, message: Change) -> None:
         subscription = self._subscriptions.get(message.session)
         if subscription is None:
             text = "subscribe to the session first"
             self.frame(nack_frame(message, "not_subscribed", text).decode())
             return
-        subscription.link.stream.send(wire.encode(wire.EditFrom(self.id, message)))
+        subscription.link.stream.send(wire.encode(wire.ChangeFrom(self.id, message)))
 
     def _presence(self, message: Presence) -> None:
         subscription = self._subscriptions.get(message.session)

@@ -56,12 +56,12 @@ class Replica:
 
     def edit(self, session: str, client: str, seq: int, rev: int, *ops: Any) -> None:
         message = {"session": session, "client": client, "seq": seq, "rev": rev, "ops": list(ops)}
-        self.say(wire.EditFrom(1, msgspec.convert(message, Edit)))
+        self.say(wire.ChangeFrom(1, msgspec.convert(message, Edit)))
 
 
 @pytest.fixture
 async def host(database: Database) -> AsyncIterator[SessionHost]:
-    host = SessionHost(database, max_units=100_000, snapshot_every=10)
+    host = SessionHost(database, max_length=100_000, snapshot_every=10)
     await host.server.start("127.0.0.1")
     host.start()
     yield host
@@ -92,10 +92,10 @@ async def take_over(database: Database, session: str) -> int:
 
 
 async def stored_text(database: Database, session: str) -> tuple[int, str]:
-    fresh = SessionHost(database, max_units=100_000, snapshot_every=10)
+    fresh = SessionHost(database, max_length=100_000, snapshot_every=10)
     await fresh.acquire(session, await take_over(database, session))
     sequencer = fresh._live[session].room.sequencer
-    return sequencer.rev, sequencer.units
+    return sequencer.rev, sequencer.state
 
 
 async def test_what_is_shown_is_stored(
@@ -253,8 +253,9 @@ async def test_idle_sessions_are_unloaded(
     assert await host.passivate(0.0) == [session]
     async with database.read() as sql:
         stored = await log_store.load(sql, session)
-    assert (stored.snapshot_rev, stored.state, list(stored.items)) == (1, "x", [])
-    assert stored.clients == {A: {"user": A, "acked": 1, "rev": 1}}
+    snapshot = stored.snapshot
+    assert (snapshot.rev, snapshot.state, list(stored.items)) == (1, "x", [])
+    assert snapshot.clients == {A: {"user": A, "acked": 1, "rev": 1}}
 
 
 async def test_a_stream_needs_its_secret_and_only_once(host: SessionHost) -> None:

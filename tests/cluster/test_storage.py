@@ -20,7 +20,7 @@ def row(session: str, rev: int, epoch: int, **more: Any) -> dict[str, Any]:
     return {
         "session_id": session, "rev": rev, "epoch": epoch, "client": "client-a", "user_id": "alice",
         "seq": rev, "kind": "edit", "op": '[[0,"x"]]', "inverse": "[[1]]", "group": None,
-        "digest": b"12345678", "ts": 1, **more,
+        "detail": None, "digest": b"12345678", "ts": 1, **more,
     }  # fmt: skip
 
 
@@ -49,7 +49,7 @@ async def test_the_migrations_make_what_the_models_say(database: Database) -> No
         assert await connection.run_sync(compare) == []
         tables = await connection.run_sync(lambda c: set(inspect(c).get_table_names()))
     assert tables >= {
-        "users", "sessions", "participants", "items", "snapshots", "comments", "circuits", "jobs",
+        "users", "sessions", "participants", "items", "snapshots", "invites", "circuits", "jobs",
         "models", "training_jobs", "predictions", "audit",
     }  # fmt: skip
 
@@ -156,21 +156,70 @@ async def test_state_at_any_rev(database: Database) -> None:
     rows = [row(session, rev, epoch) for rev in range(1, 5)]
     await items.append(database, [items.Append(session, epoch, rows)])
     async with database.read() as sql:
-        lineage = (await items.load(sql, session)).lineage
-    await items.put_snapshot(
-        database, session, epoch=epoch, rev=3, lineage=lineage, state="xxxabc", clients={}
-    )
+        lineage = (await items.load(sql, session)).snapshot.lineage
+    await items.put_snapshot(database, session, epoch, snapshot(3, lineage, "xxxabc"))
     async with database.read() as sql:
         newest = await items.load(sql, session)
-        assert (newest.snapshot_rev, [i.rev for i in newest.items]) == (3, [4])
+        assert (newest.snapshot.rev, [i.rev for i in newest.items]) == (3, [4])
         early = await items.load(sql, session, 2)
-        assert (early.snapshot_rev, early.state, len(early.items)) == (0, "abc", 2)
+        assert (early.snapshot.rev, early.snapshot.state, len(early.items)) == (0, "abc", 2)
         with pytest.raises(NotFound):
             await items.load(sql, session, 5)
     with pytest.raises(Conflict):
-        await items.put_snapshot(
-            database, session, epoch=epoch - 1, rev=4, lineage=lineage, state="", clients={}
-        )
+        await items.put_snapshot(database, session, epoch - 1, snapshot(4, lineage, ""))
+
+
+def snapshot(rev: int, lineage: str, state: str) -> items.SnapshotValues:
+    return items.SnapshotValues(rev, lineage, state, clients={}, undo={}, threads={})
+
+
+async def revs(database: Database, session: str) -> tuple[list[int], list[int]]:
+    """Return the revs of a session's snapshots and items."""
+    async with database.read() as sql:
+        query = "SELECT rev FROM {} WHERE session_id = :s ORDER BY rev"
+        found = [
+            list(await sql.scalars(text(query.format(table)), {"s": session}))
+            for table in ("snapshots", "items")
+        ]
+    return found[0], found[1]
+
+
+async def test_snapshots_are_thinned_and_every_rev_stays(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(items, "MILESTONE_REVS", 20)
+    session = await create(database)
+    epoch = await fence(database, session)
+    for rev in range(5, 61, 5):
+        rows = [row(session, r, epoch) for r in range(rev - 4, rev + 1)]
+        await items.append(database, [items.Append(session, epoch, rows)])
+        await items.put_snapshot(database, session, epoch, snapshot(rev, "L", "x" * rev))
+    assert await revs(database, session) == ([0, 20, 40, 55, 60], list(range(1, 61)))
+    async with database.read() as sql:
+        for rev in range(61):
+            stored = await items.load(sql, session, rev)
+            assert stored.snapshot.rev + len(stored.items) == rev
+
+
+async def test_history_is_kept_as_long_as_asked(database: Database) -> None:
+    session, other = await create(database), await create(database)
+    epoch = await fence(database, session)
+    await items.append(
+        database, [items.Append(other, await fence(database, other), [row(other, 1, 1)])]
+    )
+    for rev in range(5, 61, 5):
+        rows = [row(session, r, epoch) for r in range(rev - 4, rev + 1)]
+        await items.append(database, [items.Append(session, epoch, rows)])
+        values = snapshot(rev, "L", "x" * rev)
+        await items.put_snapshot(database, session, epoch, values, keep_revs=20)
+    kept, found = await revs(database, session)
+    assert (kept[0], found[0]) == (40, 41)
+    assert found[-1] == 60
+    assert await revs(database, other) == ([0], [1])
+    async with database.read() as sql:
+        assert (await items.load(sql, session, 40)).snapshot.state == "x" * 40
+        with pytest.raises(NotFound):
+            await items.load(sql, session, 39)
 
 
 async def test_what_one_may_not_see_is_not_there(database: Database) -> None:
@@ -188,11 +237,11 @@ async def test_what_one_may_not_see_is_not_there(database: Database) -> None:
         assert (len(found), total) == (1, 2)
 
 
-async def test_joining_is_idempotent_and_keeps_the_first_role(database: Database) -> None:
+async def test_a_role_is_given_and_taken(database: Database) -> None:
     session = await create(database, visibility="public", public_role="editor")
     async with database.session() as sql:
-        await sessions.join(sql, session, "bob", Role.EDITOR)
-        await sessions.join(sql, session, "bob", Role.VIEWER)
+        await sessions.set_role(sql, session, "bob", Role.VIEWER)
+        await sessions.set_role(sql, session, "bob", Role.EDITOR)
     async with database.read() as sql:
         rows = await sessions.participants(sql, session)
         assert [(p.user_id, p.role) for p, _ in rows] == [("alice", "owner"), ("bob", "editor")]

@@ -12,7 +12,9 @@ import pytest
 from fastapi import FastAPI
 
 from actors.circuits import CircuitService
+from actors.histories import HistoryService
 from actors.jobs import JobService
+from actors.membership import MembershipService
 from actors.parser import LocalParser
 from actors.sessions import SessionService
 from cluster.identity.tokens import Principal
@@ -67,13 +69,16 @@ async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FastAPI
     parser = LocalParser(settings)
     await parser.start()
     sessions = SessionService(database, settings)
-    circuits = CircuitService(database, parser, sessions.text)
+    histories = HistoryService(database, sessions, parser)
+    circuits = CircuitService(database, parser, histories.program)
     app = FastAPI()
     app.state.services = Services(
         settings=settings,
         database=database,
         tokens=None,  # type: ignore[arg-type]
         sessions=sessions,
+        membership=MembershipService(database, sessions),
+        histories=histories,
         circuits=circuits,
         jobs=JobService(database, settings, circuits, parser, Silent()),
     )

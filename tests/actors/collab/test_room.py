@@ -19,7 +19,7 @@ AT_A, AT_B = Address(1, 1), Address(2, 1)
 
 
 def room(text: str = "") -> Room:
-    return Room("s", "text", Sequencer(lineage="L", rev=0, units=text))
+    return Room("s", Sequencer(lineage="L", rev=0, state=text))
 
 
 def subscriber(client: str, user: str, role: str = "editor") -> Subscriber:
@@ -64,7 +64,7 @@ def test_subscribed_carries_the_whole_state(two: Room) -> None:
 
 
 def test_items_go_to_all_and_are_an_acknowledgement_to_their_author(two: Room) -> None:
-    two.edit(AT_A, edit(A, 1, 0, [2, [0, "c"]]), 9)
+    two.change(AT_A, edit(A, 1, 0, [2, [0, "c"]]), 9)
     (batch,) = two.finish()
     assert isinstance(batch, effects.Batch)
     assert batch.links == {1, 2}
@@ -76,8 +76,8 @@ def test_items_go_to_all_and_are_an_acknowledgement_to_their_author(two: Room) -
 
 def test_nothing_is_said_before_the_round_ends(two: Room) -> None:
     """What is not committed must not be seen, by anyone, in any form."""
-    two.edit(AT_A, edit(A, 1, 0, [2, [0, "c"]]), 0)
-    two.edit(AT_A, edit(A, 1, 0, [2, [0, "c"]]), 0)
+    two.change(AT_A, edit(A, 1, 0, [2, [0, "c"]]), 0)
+    two.change(AT_A, edit(A, 1, 0, [2, [0, "c"]]), 0)
     two.subscribe(Address(3, 1), subscriber("client-c", "carol"), None, None)
     assert len(two.pending) == 1
     kinds = [type(e) for e in two.finish()]
@@ -85,11 +85,11 @@ def test_nothing_is_said_before_the_round_ends(two: Room) -> None:
 
 
 def test_joining_and_items_leave_no_gap_and_no_overlap(two: Room) -> None:
-    two.edit(AT_A, edit(A, 1, 0, [2, [0, "c"]]), 0)
+    two.change(AT_A, edit(A, 1, 0, [2, [0, "c"]]), 0)
     two.subscribe(Address(3, 1), subscriber("client-c", "carol"), None, None)
     _, joined = two.finish()
     assert (frame(joined)["rev"], frame(joined)["state"]) == (1, "abc")
-    two.edit(AT_A, edit(A, 2, 1, [3, [0, "d"]]), 0)
+    two.change(AT_A, edit(A, 2, 1, [3, [0, "d"]]), 0)
     (batch,) = two.finish()
     assert isinstance(batch, effects.Batch)
     assert [i.rev for i in batch.items] == [2]
@@ -97,8 +97,8 @@ def test_joining_and_items_leave_no_gap_and_no_overlap(two: Room) -> None:
 
 
 def test_since_is_served_from_history(two: Room) -> None:
-    two.edit(AT_A, edit(A, 1, 0, [2, [0, "c"]]), 0)
-    two.edit(AT_B, edit(B, 1, 0, [[0, "z"], 2]), 0)
+    two.change(AT_A, edit(A, 1, 0, [2, [0, "c"]]), 0)
+    two.change(AT_B, edit(B, 1, 0, [[0, "z"], 2]), 0)
     two.finish()
     two.subscribe(AT_A, subscriber(A, "alice"), Since("L", 0), None)
     (joined,) = two.finish()
@@ -117,7 +117,7 @@ def test_a_since_that_is_not_ours_gets_the_state(two: Room, since: Since) -> Non
 
 
 def test_sync_with_a_good_since_gets_items(two: Room) -> None:
-    two.edit(AT_B, edit(B, 1, 0, [[0, "z"], 2]), 0)
+    two.change(AT_B, edit(B, 1, 0, [[0, "z"], 2]), 0)
     two.finish()
     two.sync(AT_A, Sync(session="s", since=Since("L", 0), id="q"))
     (reply,) = two.finish()
@@ -132,7 +132,7 @@ def test_the_newer_of_two_sockets_of_one_client_wins(two: Room) -> None:
     kick, joined = two.finish()
     assert kick == effects.Kick(AT_A, 4504, "replaced by a newer socket")
     assert isinstance(joined, effects.Joined)
-    two.edit(AT_A, edit(A, 1, 0, [2]), 0)
+    two.change(AT_A, edit(A, 1, 0, [2]), 0)
     assert frame(two.finish()[0])["code"] == "not_subscribed"
 
 
@@ -146,14 +146,14 @@ def test_a_client_of_another_user_is_refused(two: Room) -> None:
 def test_a_viewer_cannot_write() -> None:
     r = room()
     r.subscribe(AT_A, subscriber(A, "alice", "viewer"), None, None)
-    r.edit(AT_A, edit(A, 1, 0, [[0, "x"]]), 0)
+    r.change(AT_A, edit(A, 1, 0, [[0, "x"]]), 0)
     nack = frame(r.finish()[0])
     assert (nack["type"], nack["code"], nack["seq"]) == ("nack", "forbidden", 1)
     assert r.sequencer.rev == 0
 
 
 def test_one_socket_speaks_for_its_own_client_only(two: Room) -> None:
-    two.edit(AT_A, edit(B, 1, 0, [2]), 0)
+    two.change(AT_A, edit(B, 1, 0, [2]), 0)
     assert frame(two.finish()[0])["code"] == "forbidden"
 
 
@@ -170,7 +170,7 @@ def test_visitors_do_not_pile_up() -> None:
 def test_presence_is_merged_moved_and_forgotten(two: Room) -> None:
     two.say(AT_A, say(A, 0, {"cursor": 1, "selection": [[1, 2]], "name": "Ada"}), 0)
     two.say(AT_B, say(B, 0, {"cursor": 2}), 0)
-    two.edit(AT_B, edit(B, 1, 0, [[0, "xyz"], 2]), 0)
+    two.change(AT_B, edit(B, 1, 0, [[0, "xyz"], 2]), 0)
     two.finish()
     here = two.take_presence()
     assert here is not None
@@ -210,7 +210,7 @@ def test_presence_ends_with_the_socket(two: Room) -> None:
 
 def test_a_nonsense_position_in_presence_is_dropped(two: Room) -> None:
     two.say(AT_A, say(A, 0, {"cursor": 10**9, "selection": [["x", None]], "k": 1}), 0)
-    two.edit(AT_B, edit(B, 1, 0, [[0, "x"], 2]), 0)
+    two.change(AT_B, edit(B, 1, 0, [[0, "x"], 2]), 0)
     two.finish()
     here = two.take_presence()
     assert here is not None

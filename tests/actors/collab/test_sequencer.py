@@ -25,7 +25,7 @@ def edit(client: str, seq: int, rev: int, *ops: Any) -> Edit:
 
 
 def sequencer(text: str = "") -> Sequencer:
-    return Sequencer(lineage="L", rev=0, units=to_units(text))
+    return Sequencer(lineage="L", rev=0, state=to_units(text))
 
 
 def refused(outcome: object, code: str) -> None:
@@ -38,7 +38,7 @@ def test_accepts_in_order() -> None:
     outcome = s.submit(edit(A, 1, 0, [1, [0, "x"], 1], [3, [0, "y"]]), "alice", 5)
     assert isinstance(outcome, Accepted)
     assert [(i.rev, i.seq, i.ts) for i in outcome.items] == [(1, 1, 5), (2, 2, 5)]
-    assert s.units == "axby"
+    assert s.state == "axby"
     assert s.rev == 2
 
 
@@ -46,7 +46,7 @@ def test_the_earlier_insertion_stays_on_the_left() -> None:
     s = sequencer()
     s.submit(edit(A, 1, 0, [[0, "a"]]), "alice", 0)
     s.submit(edit(B, 1, 0, [[0, "b"]]), "bob", 0)
-    assert s.units == "ab"
+    assert s.state == "ab"
 
 
 def test_maps_op_by_op() -> None:
@@ -54,7 +54,7 @@ def test_maps_op_by_op() -> None:
     s = sequencer("A")
     s.submit(edit(B, 1, 0, [[1]], [[0, "x"]]), "bob", 0)
     s.submit(edit(A, 1, 0, [[0, "y"], 1]), "alice", 0)
-    assert s.units == "xy"
+    assert s.state == "xy"
 
 
 def test_a_repeated_number_is_known_and_not_applied_again() -> None:
@@ -64,7 +64,7 @@ def test_a_repeated_number_is_known_and_not_applied_again() -> None:
     outcome = s.submit(message, "alice", 0)
     assert isinstance(outcome, Known)
     assert s.known_revs(A, outcome.seqs) == {1: (1, outcome.digests[0])}
-    assert s.units == "x"
+    assert s.state == "x"
 
 
 def test_a_number_with_other_content_has_another_digest() -> None:
@@ -91,7 +91,7 @@ def test_refuses_whole_messages(message: Edit, code: str) -> None:
     s = sequencer()
     s.submit(edit(A, 1, 0, [[0, "a"]]), "alice", 0)
     refused(s.submit(message, "alice", 0), code)
-    assert (s.units, s.rev) == ("a", 1)
+    assert (s.state, s.rev) == ("a", 1)
 
 
 def test_a_client_belongs_to_its_first_user() -> None:
@@ -107,7 +107,7 @@ def test_refuses_what_would_split_a_surrogate_pair() -> None:
 
 
 def test_refuses_a_document_that_grows_beyond_its_bound() -> None:
-    s = Sequencer(lineage="L", rev=0, units="", max_units=10)
+    s = Sequencer(lineage="L", rev=0, state="", max_length=10)
     refused(s.submit(edit(A, 1, 0, [[0, "x" * 11]]), "alice", 0), "too_large")
 
 
@@ -122,13 +122,13 @@ def test_replay_gives_the_same_state() -> None:
     s = sequencer("ab")
     items = []
     for seq in range(1, 20):
-        outcome = s.submit(edit(A, seq, s.rev, [len(s.units), [0, str(seq)]]), "alice", 0)
+        outcome = s.submit(edit(A, seq, s.rev, [len(s.state), [0, str(seq)]]), "alice", 0)
         assert isinstance(outcome, Accepted)
         items += outcome.items
     again = sequencer("ab")
     for item in items:
         again.replay(item)
-    assert (again.units, again.rev) == (s.units, s.rev)
+    assert (again.state, again.rev) == (s.state, s.rev)
     assert again.clients[A].acked == 19
 
 
@@ -219,7 +219,7 @@ def test_peers_converge(seed: int, count: int) -> None:
     for peer in peers:
         for item in log[peer.rev :]:
             peer.receive(item)
-    assert {peer.units for peer in peers} == {s.units}
+    assert {peer.units for peer in peers} == {s.state}
     assert [item.rev for item in log] == list(range(1, len(log) + 1))
     assert len({(item.client, item.seq) for item in log}) == len(log)
     units = to_units(text)
@@ -227,4 +227,4 @@ def test_peers_converge(seed: int, count: int) -> None:
         before = units
         units = item.op.apply(units)
         assert item.inverse.apply(units) == before
-    assert from_units(units) == from_units(s.units)
+    assert from_units(units) == from_units(s.state)
