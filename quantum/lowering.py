@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -245,8 +246,8 @@ class Lowering:
         return False
 
     def _fold(self, node: Any) -> Any:
-        """Replace names of constants by their values, everywhere below ``node``."""
-        return self._replace(node) if self._constants else node
+        """Replace names of constants, and what Qiskit's converter cannot compute, by values."""
+        return self._replace(node)
 
     def _replace(self, node: Any) -> Any:
         if isinstance(node, ast.Identifier):
@@ -259,8 +260,10 @@ class Lowering:
                 # What a declaration or a gate call names is not a use of a constant.
                 if field.name not in ("span", "name", "identifier", "target"):
                     setattr(node, field.name, self._replace(getattr(node, field.name)))
-            if isinstance(node, ast.BinaryExpression) and node.op.name in ("**", "%"):
-                # Qiskit's converter does not know these two.
+            # Qiskit's converter knows none of these.
+            if isinstance(node, ast.FunctionCall) or (
+                isinstance(node, ast.BinaryExpression) and node.op.name in ("**", "%")
+            ):
                 with suppress(_Unknown):
                     return _number(self._value(node))
         return node
@@ -291,6 +294,11 @@ class Lowering:
                 if isinstance(value, int) and abs(value) >= MAX_INTEGER:
                     raise _refuse(node, "this integer does not fit 64 bits")
                 return value
+            case ast.FunctionCall() if node.name.name in _FUNCTIONS and len(node.arguments) == 1:
+                try:
+                    return _FUNCTIONS[node.name.name](self._value(node.arguments[0]))
+                except (ArithmeticError, TypeError, ValueError) as error:
+                    raise _refuse(node, f"this cannot be evaluated: {error}") from None
         raise _Unknown
 
 
@@ -301,7 +309,10 @@ def _divide(a: Any, b: Any) -> Any:
 def _power(a: Any, b: Any) -> Any:
     if isinstance(b, int) and abs(b) > 64 and abs(a) > 1:
         raise ValueError("the exponent is beyond 64")
-    return a**b
+    value = a**b
+    if isinstance(value, complex):
+        raise ValueError("the result is not real")
+    return value
 
 
 _CONSTANTS = {
@@ -319,6 +330,17 @@ _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "/": _divide,
     "%": lambda a, b: a % b,
     "**": _power,
+}
+_FUNCTIONS: dict[str, Callable[[Any], float]] = {
+    "sin": math.sin,
+    "cos": math.cos,
+    "tan": math.tan,
+    "arcsin": math.asin,
+    "arccos": math.acos,
+    "arctan": math.atan,
+    "exp": math.exp,
+    "log": math.log,
+    "sqrt": math.sqrt,
 }
 
 

@@ -15,7 +15,7 @@ from openqasm3 import ast
 from openqasm3.parser import QASM3ParsingError, QASMNodeVisitor, qasm3Lexer, qasm3Parser
 from qiskit import QuantumCircuit
 from qiskit_qasm3_import import types
-from qiskit_qasm3_import.converter import ConvertVisitor
+from qiskit_qasm3_import.converter import ConvertVisitor, GateBuilder
 from qiskit_qasm3_import.exceptions import ConversionError
 
 from quantum.limits import MAX_DIAGNOSTICS, BadCircuit, Diagnostic, Limits
@@ -105,6 +105,18 @@ class _Converter(ConvertVisitor):
             ):
                 break
         return context
+
+    def _define_gate(
+        self, name: str, definition: Any, parameters: int, qubits: int, node: Any, context: Any
+    ) -> Any:
+        # The converter would hand arguments to parameters in the order of their names' alphabet:
+        # `gate g(theta, phi)` would be called with the two exchanged.
+        if isinstance(node, ast.QuantumGateDefinition) and parameters > 1:
+            body = definition._definition
+            named = {parameter.name: parameter for parameter in body.parameters}
+            order = [named[argument.name] for argument in node.arguments]
+            definition = GateBuilder(name, body, order)
+        return super()._define_gate(name, definition, parameters, qubits, node, context)
 
     def visit_QuantumGate(self, node: ast.QuantumGate, context: Any) -> Any:
         symbol = context.symbol_table.get(node.name.name, node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
@@ -105,6 +106,24 @@ def test_a_name_inside_a_gate_is_not_the_constant_outside() -> None:
 def test_inputs_are_parameters() -> None:
     found = circuit(STDGATES + "input float theta; qubit q; rx(2 * theta) q;")
     assert [parameter.name for parameter in found.parameters] == ["theta"]
+
+
+def test_arguments_reach_parameters_in_the_order_they_are_written() -> None:
+    gate = "gate g(theta, phi, alpha) a { rx(theta) a; ry(phi) a; rz(alpha) a; }\n"
+    defined = circuit(STDGATES + gate + "qubit q;\ng(1, 2, 3) q;")
+    plain = circuit(STDGATES + "qubit q;\nrx(1) q;\nry(2) q;\nrz(3) q;")
+    assert Operator(defined) == Operator(plain)
+
+
+def test_powers_and_functions_of_constants_are_computed() -> None:
+    for text, value in (
+        ("2**3", 8), ("-pi**2", -(math.pi**2)), ("2**0.5", math.sqrt(2)),
+        ("sin(pi/8) + cos(0)", math.sin(math.pi / 8) + 1), ("sqrt(exp(log(2)))", math.sqrt(2)),
+    ):  # fmt: skip
+        found = circuit(f"{STDGATES}qubit q;\nrx({text}) q;").data[0].operation.params[0]
+        assert found == pytest.approx(value, rel=1e-15), text
+    for text in ("sqrt(-1)", "log(0)", "exp(1000)", "10.0**1000", "(-1)**0.5"):
+        assert "cannot be evaluated" in errors(f"{STDGATES}qubit q;\nrx({text}) q;")[0][2]
 
 
 def test_teleportation_is_read() -> None:
