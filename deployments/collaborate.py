@@ -20,6 +20,7 @@ from cluster.settings import Settings, get_settings
 from cluster.storage import tickets
 from cluster.storage.database import Database
 from cluster.telemetry import configure_logging, get_logger
+from deployments.websocket.connection import take_sockets
 from deployments.websocket.handshake import Handshake, authenticate, check_origin, refuse
 from deployments.websocket.hub import GOING_AWAY, Channels, Hub
 from deployments.websocket.limits import SlidingWindows
@@ -135,7 +136,9 @@ def build() -> Ingress:
     """Build the ingress of this process."""
     settings = get_settings()
     configure_logging(settings)
-    return Ingress(settings, Database(settings), PUBLISHERS)
+    ingress = Ingress(settings, Database(settings), PUBLISHERS)
+    take_sockets(ingress)
+    return ingress
 
 
 async def _not_a_socket(send: Send) -> None:

@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cluster.settings import get_settings
+from deployments.websocket.connection import Connection
 
 # Serve hands the handler uvicorn's own `receive` where this header says so: no task and no queue
 # between, and the reader's pace reaches the sender (`replica.py`, direct ingress).
@@ -56,6 +57,7 @@ def middlewares() -> list[Middleware]:
         settings = get_settings()
         http_util.uvicorn.Config = functools.partial(
             uvicorn.Config,
+            ws=Connection,
             # A frame over our own limit gets an answer that says so; one far over it, 1009.
             ws_max_size=4 * settings.max_message_size,
             # Costs about 40 KB a socket, and lengths of compressed secrets leak (CRIME, BREACH).

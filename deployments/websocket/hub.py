@@ -1,7 +1,6 @@
 """The hub of one ingress replica: joins its sockets to the actors that own what they follow.
 
-One stream per actor carries all sockets of this replica. A batch of items is put into a frame once
-for all readers of a session; only its authors get one of their own, without what they already have.
+One stream per actor carries all sockets of this replica; `fanout` spreads what it brings.
 """
 
 from __future__ import annotations
@@ -9,16 +8,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import msgspec
 
 from actors import directory, wire
-from actors.collab.history import items_frame
 from actors.named import call, find
 from actors.stream import Offer, Stream, connect
 from cluster.errors import NotFound, SynqError, Unavailable
 from cluster.telemetry import get_logger
+from deployments.websocket.fanout import Fanout, Reader
 
 log = get_logger(__name__)
 
@@ -29,30 +27,15 @@ Channels = Mapping[str, str]
 """The name of the actor that publishes each kind of channel."""
 
 
-class Reader(Protocol):
-    """What the hub needs of a socket."""
-
-    id: int
-    user: str
-
-    def frame(self, text: str) -> None:
-        """Send a frame."""
-
-    def items(self, session: str, fragments: list[bytes], text: str) -> None:
-        """Send items."""
-
-    def close(self, code: int, reason: str) -> None:
-        """Close the socket."""
-
-
 @dataclass(slots=True)
 class Link:
     """The stream to one actor, and who of ours follows what there."""
 
     name: str
     stream: Stream
-    # topic → {socket: client}; for channels the client is ""
-    topics: dict[str, dict[int, str]] = field(default_factory=dict)
+    topics: dict[str, Fanout] = field(default_factory=dict)
+    # Topics with readers that are owed something.
+    busy: set[Fanout] = field(default_factory=set)
     asked: dict[tuple[int, str], str] = field(default_factory=dict)
 
 
@@ -143,10 +126,11 @@ class Hub:
         """End a subscription."""
         if link.asked.pop((socket, topic), None) is None:
             return
-        readers = link.topics.get(topic)
-        if readers is not None:
-            readers.pop(socket, None)
-            if not readers:
+        fanout = link.topics.get(topic)
+        if fanout is not None:
+            fanout.leave(socket)
+            if not fanout.followers:
+                fanout.stop()
                 del link.topics[topic]
         message = (
             wire.Unwatch(socket, topic)
@@ -172,19 +156,23 @@ class Hub:
             stream.close()
             return
         if isinstance(message, wire.Items):
-            self._fan_out(link, message)
+            fanout = link.topics.get(message.session)
+            if fanout is not None:
+                fanout.items(message.items)
         elif isinstance(message, wire.Broadcast):
-            text = message.payload.decode()
-            for socket in tuple(link.topics.get(message.topic, ())):
-                self._readers[socket].frame(text)
+            fanout = link.topics.get(message.topic)
+            if fanout is not None:
+                fanout.frame(message.payload)
         elif isinstance(message, wire.Reply):
             reader = self._readers.get(message.socket)
             if reader is not None:
+                for fanout in tuple(link.busy):  # a reply follows what was sent before it
+                    fanout.catch_up(message.socket)
                 reader.frame(message.payload.decode())
         elif isinstance(message, wire.Joined):
             reader = self._readers.get(message.socket)
             if reader is not None and (message.socket, message.topic) in link.asked:
-                link.topics.setdefault(message.topic, {})[message.socket] = message.client
+                self._join(link, message)
                 reader.frame(message.payload.decode())
         elif isinstance(message, wire.Kick):
             reader = self._readers.get(message.socket)
@@ -210,28 +198,22 @@ class Hub:
             self._end(link, session, GOING_AWAY, "session moved")
 
     def _end(self, link: Link, session: str, code: int, reason: str) -> None:
-        link.topics.pop(session, None)
+        fanout = link.topics.pop(session, None)
+        if fanout is not None:
+            fanout.stop()
         for socket, topic in [key for key in link.asked if key[1] == session]:
             del link.asked[socket, topic]
             reader = self._readers.get(socket)
             if reader is not None:
                 reader.close(code, reason)
 
-    def _fan_out(self, link: Link, batch: wire.Items) -> None:
-        readers = link.topics.get(batch.session)
-        if not readers:
-            return
-        authors = {client for client, _, _ in batch.items}
-        fragments = [full for _, full, _ in batch.items]
-        text = ""
-        for socket, client in tuple(readers.items()):
-            reader = self._readers[socket]
-            if client in authors:
-                mine = [own if client == author else full for author, full, own in batch.items]
-                reader.items(batch.session, mine, items_frame(batch.session, mine).decode())
-            else:
-                text = text or items_frame(batch.session, fragments).decode()
-                reader.items(batch.session, fragments, text)
+    def _join(self, link: Link, joined: wire.Joined) -> None:
+        fanout = link.topics.get(joined.topic)
+        if fanout is None:
+            fanout = link.topics[joined.topic] = Fanout(joined.topic, self._readers, link.busy)
+        else:
+            fanout.catch_up(joined.socket)
+        fanout.join(joined.socket, joined.client)
 
     async def _rewatch(self, socket: int, channel: str) -> None:
         for attempt in range(REWATCH_ATTEMPTS):

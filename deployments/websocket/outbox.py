@@ -1,8 +1,9 @@
 """What goes out to one socket: at once while it can take it, else gathered and bounded.
 
-No task per recipient: ASGI's ``send`` suspends only while the transport's buffer is full, so it is
-driven by hand; the first suspension turns into the one task that waits for the reader. What comes
-meanwhile is gathered, items of one session in one frame, and sent when the reader is back.
+No task per recipient: finished frames go straight to the transport while its buffer has room (or,
+behind a server that is not ours, through ASGI's ``send``, driven by hand: it suspends only while
+that buffer is full). The first that does not fit makes the one task that waits for the reader. What
+comes meanwhile is gathered, items of one session in one frame, and sent when the reader is back.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors.collab.history import items_frame
+from deployments.websocket.connection import Connection
+from deployments.websocket.frames import Frame
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
@@ -30,39 +33,43 @@ class _Gathered:
 class Outbox:
     """The sending side of one socket."""
 
-    __slots__ = ("_bytes", "_loop", "_queue", "_send", "_task", "blocked_since", "sent", "stopped")
+    __slots__ = ("_bytes", "_connection", "_queue", "_send", "_task", "blocked_since", "stopped")
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._loop = asyncio.get_running_loop()
-        self._queue: list[str | _Gathered] = []
+        server = getattr(send, "__self__", None)
+        self._connection = server if isinstance(server, Connection) else None
+        # Made when the reader falls behind for the first time: most never do.
+        self._queue: list[Frame | _Gathered] | None = None
         self._bytes = 0
         self._task: asyncio.Task[None] | None = None
         self.blocked_since: float | None = None
-        self.sent = 0
         self.stopped = False
 
-    def frame(self, text: str) -> None:
+    def frame(self, frame: Frame | str) -> None:
         """Send one frame."""
         if self.stopped:
             return
-        if self._task is not None:
-            self._queue.append(text)
-            self._bytes += len(text)
+        if isinstance(frame, str):
+            frame = Frame(frame.encode())
+        if self._task is None:
+            self._drive(frame)
             return
-        self._drive(text)
+        self._behind().append(frame)
+        self._bytes += len(frame)
 
-    def items(self, session: str, fragments: list[bytes], text: str) -> None:
-        """Send items; ``text`` is the frame they make, ``fragments`` what it is made of."""
+    def items(self, session: str, fragments: list[bytes], frame: Frame) -> None:
+        """Send items; ``frame`` is what they make, ``fragments`` what it is made of."""
         if self.stopped:
             return
         if self._task is None:
-            self._drive(text)
+            self._drive(frame)
             return
-        last = self._queue[-1] if self._queue else None
+        queue = self._behind()
+        last = queue[-1] if queue else None
         if not isinstance(last, _Gathered) or last.session != session:
             last = _Gathered(session)
-            self._queue.append(last)
+            queue.append(last)
         last.fragments.extend(fragments)
         self._bytes += sum(map(len, fragments))
 
@@ -75,13 +82,19 @@ class Outbox:
     def stop(self) -> None:
         """Send nothing more."""
         self.stopped = True
-        self._queue.clear()
+        self._queue = None
         if self._task is not None:
             self._task.cancel()
 
-    def _drive(self, text: str) -> None:
-        self.sent += 1
-        sending = self._send({"type": "websocket.send", "text": text})
+    def _behind(self) -> list[Frame | _Gathered]:
+        if self._queue is None:
+            self._queue = []
+        return self._queue
+
+    def _drive(self, frame: Frame) -> None:
+        if self._connection is not None and self._connection.write(frame.wire):
+            return
+        sending = self._send({"type": "websocket.send", "text": frame.text})
         assert isinstance(sending, Coroutine)  # noqa: S101
         try:
             waiting_for = sending.send(None)
@@ -90,8 +103,9 @@ class Outbox:
         except Exception:  # the peer is gone; the receiving side hears of it and cleans up
             self.stop()
             return
-        self.blocked_since = self._loop.time()
-        self._task = self._loop.create_task(self._wait(sending, waiting_for))
+        loop = asyncio.get_running_loop()
+        self.blocked_since = loop.time()
+        self._task = loop.create_task(self._wait(sending, waiting_for))
 
     async def _wait(self, sending: Coroutine[Any, Any, None], waiting_for: Any) -> None:
         try:
@@ -102,14 +116,14 @@ class Outbox:
                     text = items_frame(entry.session, entry.fragments).decode()
                     self._bytes -= sum(map(len, entry.fragments))
                 else:
-                    text = entry
+                    text = entry.text
                     self._bytes -= len(entry)
-                self.sent += 1
                 await self._send({"type": "websocket.send", "text": text})
         except Exception:
             self.stopped = True
-            self._queue.clear()
         finally:
+            self._queue = None
+            self._bytes = 0
             self._task = None
             self.blocked_since = None
 

@@ -30,6 +30,7 @@ from cluster.identity.tokens import Principal, Tokens
 from cluster.settings import Settings
 from cluster.storage.models import new_id
 from cluster.telemetry import get_logger
+from deployments.websocket.frames import Frame
 from deployments.websocket.hub import Hub, Link
 from deployments.websocket.limits import SlidingWindows
 from deployments.websocket.outbox import Outbox
@@ -69,7 +70,7 @@ class _Subscription:
 
 
 class Socket:
-    """See the module. ``hub.Reader`` is its outer face."""
+    """See the module. ``fanout.Reader`` is its outer face."""
 
     _ids = 0
 
@@ -92,15 +93,15 @@ class Socket:
         self._wake: asyncio.Task[Any] | None = None
         self.last_seen = time.monotonic()
 
-    # --- hub.Reader ------------------------------------------------------------------------
+    # --- fanout.Reader ------------------------------------------------------------------------
 
-    def frame(self, text: str) -> None:
+    def frame(self, frame: Frame | str) -> None:
         """Send a frame."""
-        self._outbox.frame(text)
+        self._outbox.frame(frame)
 
-    def items(self, session: str, fragments: list[bytes], text: str) -> None:
+    def items(self, session: str, fragments: list[bytes], frame: Frame) -> None:
         """Send items."""
-        self._outbox.items(session, fragments, text)
+        self._outbox.items(session, fragments, frame)
 
     def close(self, code: int, reason: str) -> None:
         """End the socket; its receiving side wakes and says goodbye."""
