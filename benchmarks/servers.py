@@ -25,6 +25,8 @@ HERE = Path(__file__).parent
 PEERS = HERE / "peers"
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 20.0
+# Where Serve's replicas listen.
+REPLICA_PORTS = range(30_000, 31_001)
 
 
 class NotStarted(Exception):
@@ -35,7 +37,8 @@ class Server(Protocol):
     """One server under test."""
 
     name: str
-    url: str
+    urls: list[str]
+    """Where its sockets are; more than one where nothing stands in front of several replicas."""
 
     def tokens(self, count: int) -> list[str]:
         """Return a token for each of so many users."""
@@ -48,22 +51,26 @@ class Server(Protocol):
 
 
 class SynQ:
-    """`synq up` with its defaults, on a data directory of its own; only the rate limits are off."""
+    """`synq up` on a data directory of its own, the rate limits off; else as it starts by default.
+
+    ``environment`` changes that. With ``SYNQ_EDGE=direct`` the sockets' replicas are reached on
+    their own ports.
+    """
 
     name = "SynQ"
 
-    def __init__(self, results: Path) -> None:
+    def __init__(self, results: Path, **environment: str) -> None:
         results.mkdir(parents=True, exist_ok=True)
         # Beside the results, not in /tmp: that may be memory, where a commit costs nothing.
         self.data_dir = Path(tempfile.mkdtemp(prefix="synq-", dir=results))
         self._log = (results / "synq.log").open("wb")
         port = _free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        self.urls = [f"http://127.0.0.1:{port}"]
         limits = {"RATE_LIMIT_PER_SECOND": "1000000", "RATE_LIMIT_PER_MINUTE": "60000000"}
         command = [_script("synq"), "up", "--port", str(port), "--data-dir", str(self.data_dir)]
         self._up = subprocess.Popen(
             command,
-            env=os.environ | limits,
+            env=os.environ | limits | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -71,6 +78,8 @@ class SynQ:
         )
         try:
             self._wait()
+            if environment.get("SYNQ_EDGE") == "direct":
+                self.urls = self._replicas()
         except BaseException:
             self.stop()
             raise
@@ -78,7 +87,7 @@ class SynQ:
     def tokens(self, count: int) -> list[str]:
         """Issue tokens as ``synq token`` does."""
         tokens = Tokens(load_key(self.data_dir), load_settings(data_dir=self.data_dir))
-        return [tokens.issue(f"bench{index:03d}") for index in range(count)]
+        return [tokens.issue(f"bench{index:05d}") for index in range(count)]
 
     def processes(self) -> list[psutil.Process]:
         """Return everything that carries this instance's mark, and ``synq up`` itself."""
@@ -96,6 +105,17 @@ class SynQ:
         self._log.close()
         shutil.rmtree(self.data_dir, ignore_errors=True)
 
+    def _replicas(self) -> list[str]:
+        """Return the sockets' replicas' own addresses."""
+        ports = [
+            connection.laddr.port
+            for process in self.processes()
+            if _kind(process) == "ingress"
+            for connection in process.net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port in REPLICA_PORTS
+        ]
+        return [f"http://127.0.0.1:{port}" for port in sorted(ports)]
+
     def _wait(self) -> None:
         assert self._up.stdout is not None
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -107,15 +127,14 @@ class SynQ:
         raise NotStarted(f"`synq up` did not become ready; see {self._log.name}")
 
 
-class ShareDB:
-    """ShareDB in memory, in one Node process."""
+class Peer:
+    """A server of ``peers/``, in memory, in one Node process."""
 
-    name = "ShareDB"
-
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         install_peers()
+        self.name = name
         self._node = subprocess.Popen(
-            [node(), str(PEERS / "sharedb.js")],
+            [node(), str(PEERS / f"{name.lower()}.js")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
@@ -124,8 +143,8 @@ class ShareDB:
         port = self._node.stdout.readline().strip().decode()
         if not port.isdigit():
             self.stop()
-            raise NotStarted("ShareDB did not start")
-        self.url = f"ws://127.0.0.1:{port}/"
+            raise NotStarted(f"{name} did not start")
+        self.urls = [f"ws://127.0.0.1:{port}/"]
 
     def tokens(self, count: int) -> list[str]:
         """Return none: it asks for none."""
@@ -143,6 +162,13 @@ class ShareDB:
         except subprocess.TimeoutExpired:
             self._node.kill()
             self._node.wait()
+
+
+def start(name: str, results: Path, **environment: str) -> Server:
+    """Start a server: ``synq`` (with ``environment``), ``sharedb`` or ``hocuspocus``."""
+    if name == "synq":
+        return SynQ(results, **environment)
+    return Peer({"sharedb": "ShareDB", "hocuspocus": "Hocuspocus"}[name])
 
 
 class Cpu:
@@ -177,6 +203,7 @@ def _kind(process: psutil.Process) -> str:
         ("ray::SessionActor", "session actors"),
         ("haproxy", "edge"),
         ("sharedb.js", "sharedb"),
+        ("hocuspocus.js", "hocuspocus"),
     ):
         if mark in title:
             return kind

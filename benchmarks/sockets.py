@@ -1,7 +1,7 @@
 """A WebSocket client as small as the measurement needs it, the same one for every server.
 
 One callback per frame, no task and no queue: the generator shares the machine with the servers, and
-what it takes is missing there. RFC 6455 without extensions; a fragmented or binary frame is an
+what it takes is missing there. RFC 6455 without extensions; a fragmented frame is an
 error, because none of the servers sends one.
 """
 
@@ -15,19 +15,19 @@ from collections.abc import Callable, Sequence
 from typing import cast
 from urllib.parse import urlsplit
 
-TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
+TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 OPEN_TIMEOUT_S = 15.0
 
-OnText = Callable[[bytes, float], None]
+OnFrame = Callable[[bytes, float], None]
 """Gets a frame's payload and the monotonic time at which its bytes were read."""
 
 
 class Socket(asyncio.Protocol):
     """One client connection; `connect` opens it."""
 
-    def __init__(self, request: bytes, on_text: OnText) -> None:
+    def __init__(self, request: bytes, on_frame: OnFrame) -> None:
         self._request = request
-        self._on_text = on_text
+        self._on_frame = on_frame
         self._buffer = b""
         self._open = False
         self._transport: asyncio.Transport | None = None
@@ -74,8 +74,8 @@ class Socket(asyncio.Protocol):
             if size < head or size < end:
                 break
             kind = data[start]
-            if kind == 0x80 | TEXT:
-                self._on_text(data[head:end], now)
+            if kind in (0x80 | TEXT, 0x80 | BINARY):
+                self._on_frame(data[head:end], now)
             else:
                 self._control(kind, data[head:end])
             start = end
@@ -84,6 +84,10 @@ class Socket(asyncio.Protocol):
     def send(self, text: str) -> None:
         """Send one text frame."""
         self._write(TEXT, text.encode())
+
+    def send_binary(self, data: bytes) -> None:
+        """Send one binary frame."""
+        self._write(BINARY, data)
 
     def close(self) -> None:
         """End the connection."""
@@ -130,7 +134,7 @@ class Socket(asyncio.Protocol):
         self._transport.write(head + key + masked.to_bytes(size, "big"))
 
 
-async def connect(url: str, on_text: OnText, headers: Sequence[tuple[str, str]] = ()) -> Socket:
+async def connect(url: str, on_frame: OnFrame, headers: Sequence[tuple[str, str]] = ()) -> Socket:
     """Open a WebSocket to a ``ws://`` address.
 
     Raises:
@@ -150,7 +154,7 @@ async def connect(url: str, on_text: OnText, headers: Sequence[tuple[str, str]] 
     request = ("\r\n".join(lines) + "\r\n\r\n").encode()
     loop = asyncio.get_running_loop()
     _, socket = await loop.create_connection(
-        lambda: Socket(request, on_text), parts.hostname or "", parts.port or 80
+        lambda: Socket(request, on_frame), parts.hostname or "", parts.port or 80
     )
     async with asyncio.timeout(OPEN_TIMEOUT_S):
         await socket.opened

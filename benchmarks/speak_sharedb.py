@@ -8,6 +8,7 @@ again what it thinks the client is missing); the version tells.
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 
 import msgspec
 
@@ -45,7 +46,8 @@ class Frame(msgspec.Struct):
     error: dict[str, object] | None = None
 
 
-_decode = msgspec.json.Decoder(Frame).decode
+# Everyone in a session gets the same frame; reading it once each would be the generator's load.
+_decode = lru_cache(maxsize=256)(msgspec.json.Decoder(Frame).decode)
 
 
 class ShareDBUser(User):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 
 import httpx
 import msgspec
@@ -32,7 +33,8 @@ class Frame(msgspec.Struct):
     message: str = ""
 
 
-_decode = msgspec.json.Decoder(Frame).decode
+# Everyone in a session gets the same frame; reading it once each would be the generator's load.
+_decode = lru_cache(maxsize=256)(msgspec.json.Decoder(Frame).decode)
 
 
 class SynQUser(User):
