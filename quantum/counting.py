@@ -86,7 +86,7 @@ class Counter:
         """
         gate: _Gate | None = None
         inner = 0  # blocks open inside a gate's body
-        for offset, text, delimiter in _statements(self.found.source):
+        for offset, text, delimiter in statements(self.found.source):
             word = _WORD.match(text)
             head = word.group() if word else ""
             self.found.words.add(head)
@@ -215,7 +215,7 @@ def _check_width(qubits: int, clbits: int, limits: Limits, place: Places, offset
         )
 
 
-def _statements(source: str) -> Iterator[tuple[int, str, str]]:
+def statements(source: str) -> Iterator[tuple[int, str, str]]:
     """Yield (offset, text, delimiter) for each statement; braces of index sets do not end one."""
     start = 0
     sets = 0

@@ -37,9 +37,12 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "**": operator.pow,
 }
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?!\w))"
+    r" *(?:(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?!\w))"
     r"|(?P<name>[^\W\d]\w*)|(?P<sign>\*\*|[-+*/()]))"
 )
+_BEFORE_SIGN = {"", "(", "+", "-", "*", "/", "**"}
+# A whole number of more digits does not fit the integers of OpenQASM.
+_DIGITS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +92,11 @@ class Expression:
     """A parsed expression.
 
     Attributes:
-        tokens: what it is made of, as written.
         root: its tree.
         free: the names of its free parameters.
         value: its value, where it has no free parameter.
     """
 
-    tokens: tuple[str, ...]
     root: Node
     free: frozenset[str]
     value: float | None
@@ -123,7 +124,7 @@ def parse(text: str) -> Expression:
     if len(text) > MAX_LENGTH:
         raise InvalidInput(f"expected at most {MAX_LENGTH} characters, got {len(text)}")
     tokens: list[str] = []
-    position, end = 0, len(text.rstrip())
+    position, end = 0, len(text.rstrip(" "))
     while position < end:
         match = _TOKEN.match(text, position)
         if match is None:
@@ -142,7 +143,80 @@ def parse(text: str) -> Expression:
             value = math.nan
         if not math.isfinite(value):
             raise InvalidInput(f"{text!r} has no finite real value")
-    return Expression(tuple(tokens), root, free, value)
+    return Expression(root, free, value)
+
+
+def translate(text: str, words: Mapping[str, str], *, decimal: bool) -> str:
+    """Return an expression in the words of another language, otherwise as it is written.
+
+    Args:
+        text: an expression that `parse` takes.
+        words: names and signs by what they are there.
+        decimal: whether whole numbers are written as 1.0, where 1/2 would otherwise be 0.
+    """
+    out: list[str] = []
+    before = ""
+    for match in _TOKEN.finditer(text):
+        part = match[match.lastgroup or 0]
+        space = match.group()[: -len(part)]
+        if part == "+" and before in _BEFORE_SIGN:
+            # A sign that changes nothing, and that not every language knows.
+            part = ""
+        elif match["number"] and part.isdecimal() and (decimal or len(part) > _DIGITS):
+            part = repr(float(part))
+        elif part == before == "-":
+            space = space or " "
+        before = part or before
+        out.append(space + words.get(part, part))
+    return "".join(out).strip()
+
+
+def divides_whole_numbers(node: Node) -> bool:
+    """Whether somewhere a whole number is divided by, or raised to, a whole number."""
+    match node:
+        case Binary(sign, left, right):
+            if sign in ("/", "**") and _whole(left) and _whole(right):
+                return True
+            return divides_whole_numbers(left) or divides_whole_numbers(right)
+        case Call(_, value) | Minus(value):
+            return divides_whole_numbers(value)
+    return False
+
+
+def bends_a_parameter(node: Node) -> bool:
+    """Whether a free parameter stands in a function or a power."""
+    match node:
+        case Call(_, argument):
+            return _has_free(argument)
+        case Binary("**", left, right):
+            return _has_free(left) or _has_free(right)
+        case Binary(_, left, right):
+            return bends_a_parameter(left) or bends_a_parameter(right)
+        case Minus(value):
+            return bends_a_parameter(value)
+    return False
+
+
+def _whole(node: Node) -> bool:
+    match node:
+        case Number(_, whole):
+            return whole
+        case Binary(_, left, right):
+            return _whole(left) and _whole(right)
+        case Minus(value):
+            return _whole(value)
+    return False
+
+
+def _has_free(node: Node) -> bool:
+    match node:
+        case Name(name):
+            return name not in CONSTANTS
+        case Binary(_, left, right):
+            return _has_free(left) or _has_free(right)
+        case Call(_, value) | Minus(value):
+            return _has_free(value)
+    return False
 
 
 def _evaluate(
@@ -207,7 +281,7 @@ class _Reader:
             node = self.sum()
             self._close()
             return node
-        if token[:1].isdecimal() or token[:1] == ".":
+        if token[:1] in set("0123456789."):
             self._take()
             return Number(float(token), token.isdecimal())
         if token in FUNCTIONS:
@@ -218,7 +292,8 @@ class _Reader:
             node = Call(token, self.sum())
             self._close()
             return node
-        if token[:1].isalpha() or token[:1] == "_":
+        # OpenQASM 3 knows letters of all scripts, but neither their accents nor their figures.
+        if token and all(sign.isalpha() or sign in "_0123456789" for sign in token):
             self.names.add(self._take())
             return Name(token)
         raise self._unexpected()
