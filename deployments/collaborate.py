@@ -77,6 +77,7 @@ class Ingress:
         self._sockets.add(socket)
         try:
             await send({"type": "websocket.accept", "subprotocol": handshake.subprotocol})
+            del scope, handshake  # with all the headers: this frame lives as long as the socket
             log.info("socket opened", connection=socket.connection, user=principal.user)
             await socket.run()
         finally:

@@ -38,12 +38,17 @@ class Connection(WebSocketsSansIOProtocol):
         # asyncio's own are general, and each is made of deques, of 600 bytes while empty.
         self.queue = _Inbox()  # type: ignore[assignment]
         self.writable = _Gate()  # type: ignore[assignment]
-
-    async def run_asgi(self) -> None:
-        """Serve the connection."""
         if _application is not None:
             self.app = _application
-        await super().run_asgi()
+
+    async def send(self, message: Any) -> None:
+        """Send an ASGI event."""
+        await super().send(message)
+        if message["type"] == "websocket.accept":
+            # What only the handshake needed is half of what an idle socket would weigh. (The parser
+            # keeps the request for good, so that is emptied.)
+            self.request.headers.clear()
+            del self.request, self.response, self.scope
 
     def write(self, data: bytes) -> bool:
         """Write finished frames; False where the reader is behind or the socket is ending."""
@@ -57,10 +62,6 @@ class Connection(WebSocketsSansIOProtocol):
             self.transport.write(data)
             return True
         return False
-
-    def forget_handshake(self) -> None:
-        """Let go of what only the handshake needed: half of what an idle socket weighs."""
-        del self.request, self.response, self.scope
 
 
 class _Inbox:

@@ -69,6 +69,9 @@ class Hub:
             NotFound: no such session.
             Unavailable: the directory or the actor does not answer.
         """
+        for known in self._links.values():
+            if session in known.topics:  # it is there as long as the link and its readers are
+                return known
         for _attempt in range(3):
             name, offer = await call(directory.handle().locate.remote(session, list(self._links)))
             link = await self._open(name, offer)
