@@ -275,12 +275,15 @@ def _move(anchor: Anchor, op: Any, returns_in: State | None) -> None:
         end = max(start, op.map_pos(anchor.end, -1))
         if anchor.orphaned or (held and start == end):
             anchor.orphaned = True
-            # Where the text was: an undo puts it back there, behind the position.
-            start = end = op.map_pos(anchor.start, -1)
+            # Where the text was: an undo puts it back there, among what was deleted with it.
+            start, stop = op.map_pos(anchor.start, -1), op.map_pos(anchor.start, 1)
             quote = to_units(anchor.quote)
+            found = -1
             if returns_in is not None and 0 < len(quote) < MAX_QUOTE:
-                anchor.orphaned = returns_in[start : start + len(quote)] != quote
-                end = start if anchor.orphaned else start + len(quote)
+                found = returns_in.find(quote, start, stop)
+            if found >= 0:
+                anchor.orphaned, start = False, found
+            end = start if anchor.orphaned else start + len(quote)
         anchor.start, anchor.end = start, end
 
 

@@ -119,7 +119,9 @@ class UndoBook:
         """Return the book that `dump` wrote."""
         book = cls()
         for user, lists in stored.items():
-            undo, redo = ([Group(*g) for g in lists[name]] for name in ("undo", "redo"))
+            undo, redo = (
+                [Group([*revs], *more) for revs, *more in lists[name]] for name in ("undo", "redo")
+            )
             book._stacks[user] = Stack(undo, redo)
         return book
 
