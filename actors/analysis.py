@@ -13,11 +13,15 @@ from qiskit import QuantumCircuit
 
 from actors.sandbox import Request, serve
 from cluster.errors import InvalidInput
+from quantum import convert, write
+from quantum.convert import Converted
 from quantum.drawing import draw
+from quantum.export import Exported, export
 from quantum.limits import BadCircuit, Limits
 from quantum.plan import plan
 from quantum.read import Program, read
 from quantum.simulate import prepare
+from quantum.write import Text
 
 # One of each path, so that the first real program meets imported modules and built tables.
 _WARM = (
@@ -92,6 +96,35 @@ def features(request: Request) -> list[float]:
     return [float(value) for value in circuit_features(_program(request).circuit)]
 
 
+def to_circuit(request: Request) -> Converted:
+    """Return the circuit document of a program, and notes of what it does not keep.
+
+    Raises:
+        BadCircuit: the program cannot be read.
+        InvalidInput: a circuit document cannot say it.
+    """
+    return convert.to_circuit(request["qasm"], Limits(**request["limits"]))
+
+
+def to_text(request: Request) -> Text:
+    """Return the program of a circuit document, and notes of what it does not keep.
+
+    Raises:
+        InvalidInput: the version has no words for it.
+    """
+    return write.to_text(request["state"], request["version"])
+
+
+def exported(request: Request) -> Exported:
+    """Return a document of either kind as a file in another tool's format.
+
+    Raises:
+        BadCircuit: the program cannot be read.
+        InvalidInput: the format cannot say it.
+    """
+    return export(request["kind"], request["state"], request["format"], Limits(**request["limits"]))
+
+
 def summary(program: Program) -> dict[str, Any]:
     """Return the numbers by which a circuit is known."""
     circuit: QuantumCircuit = program.circuit
@@ -112,7 +145,18 @@ def _warm() -> None:
     limits = {"bytes": 10_000, "operations": 1_000, "qubits": 100}
     for qasm in _WARM:
         analyze({"qasm": qasm, "limits": limits})
+        exported({"kind": "text", "state": qasm, "format": "qpy", "limits": limits})
+    convert.to_circuit(_WARM[0] + "// a comment", Limits(**limits))
 
+
+_HANDLERS = {
+    "analyze": analyze,
+    "inspect": inspect,
+    "features": features,
+    "to_circuit": to_circuit,
+    "to_text": to_text,
+    "export": exported,
+}
 
 if __name__ == "__main__":
-    serve({"analyze": analyze, "inspect": inspect, "features": features}, _warm, sys.argv[1:])
+    serve(_HANDLERS, _warm, sys.argv[1:])

@@ -18,8 +18,8 @@ from ray.exceptions import RayActorError
 
 from actors.analysis import refused
 from actors.named import PARSER, call, ensure, find
-from actors.sandbox import Sandbox
-from cluster.errors import SynqError, Unavailable
+from actors.sandbox import Request, Sandbox
+from cluster.errors import InvalidInput, SynqError, Unavailable
 from cluster.settings import Settings, get_settings
 from quantum.limits import BadCircuit, Limits
 from quantum.plan import allowed_memory
@@ -45,6 +45,15 @@ class CircuitParser(Protocol):
 
     async def features(self, qasm: str) -> list[float]:
         """Return the feature vector of the program."""
+
+    async def to_circuit(self, qasm: str) -> dict[str, Any]:
+        """Return ``{"state": circuit document, "notes": […]}`` of a program."""
+
+    async def to_text(self, state: dict[str, Any], version: int) -> dict[str, Any]:
+        """Return ``{"text": program, "notes": […]}`` of a circuit document."""
+
+    async def export(self, kind: str, state: str | dict[str, Any], format: str) -> dict[str, Any]:
+        """Return ``{"media_type", "encoding", "data", "notes"}`` of a document as a file."""
 
 
 class LocalParser:
@@ -80,16 +89,42 @@ class LocalParser:
         """Return the feature vector of the program."""
         return cast("list[float]", await self._ask("features", qasm))
 
+    async def to_circuit(self, qasm: str) -> dict[str, Any]:
+        """Return the circuit document of a program, and notes of what it does not keep."""
+        return cast("dict[str, Any]", await self._ask("to_circuit", qasm))
+
+    async def to_text(self, state: dict[str, Any], version: int) -> dict[str, Any]:
+        """Return the program of a circuit document, and notes of what it does not keep."""
+        if version not in (2, 3):
+            raise InvalidInput(f"expected OpenQASM version 2 or 3, got {version!r:.80}")
+        request = {"op": "to_text", "state": state, "version": version}
+        return cast("dict[str, Any]", await self._send(request))
+
+    async def export(self, kind: str, state: str | dict[str, Any], format: str) -> dict[str, Any]:
+        """Return a document as a file in another tool's format."""
+        if isinstance(state, str):
+            check_text(state, self._limits)
+        request = {
+            "op": "export",
+            "kind": kind,
+            "state": state,
+            "format": format,
+            "limits": asdict(self._limits),
+        }
+        return cast("dict[str, Any]", await self._send(request))
+
     async def close(self) -> None:
         """End the process."""
         self._thread.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(self.sandbox.close)
 
     async def _ask(self, op: str, qasm: str, **more: Any) -> Any:
+        check_text(qasm, self._limits)
+        return await self._send({"op": op, "qasm": qasm, "limits": asdict(self._limits), **more})
+
+    async def _send(self, request: Request) -> Any:
         if self._waiting >= MAX_WAITING:
             raise Unavailable(f"{MAX_WAITING} programs are waiting to be read; try again")
-        check_text(qasm, self._limits)
-        request = {"op": op, "qasm": qasm, "limits": asdict(self._limits), **more}
         self._waiting += 1
         try:
             return await self._run(self.sandbox.call, request)
@@ -123,6 +158,18 @@ class ParserActor:
         """See ``CircuitParser``."""
         return await self._parser.features(qasm)
 
+    async def to_circuit(self, qasm: str) -> dict[str, Any]:
+        """See ``CircuitParser``."""
+        return await self._parser.to_circuit(qasm)
+
+    async def to_text(self, state: dict[str, Any], version: int) -> dict[str, Any]:
+        """See ``CircuitParser``."""
+        return await self._parser.to_text(state, version)
+
+    async def export(self, kind: str, state: str | dict[str, Any], format: str) -> dict[str, Any]:
+        """See ``CircuitParser``."""
+        return await self._parser.export(kind, state, format)
+
 
 class RayParser:
     """The actor, asked from another process."""
@@ -142,6 +189,20 @@ class RayParser:
     async def features(self, qasm: str) -> list[float]:
         """See ``CircuitParser``."""
         return cast("list[float]", await self._call(self._actor.features.remote(qasm)))
+
+    async def to_circuit(self, qasm: str) -> dict[str, Any]:
+        """See ``CircuitParser``."""
+        return cast("dict[str, Any]", await self._call(self._actor.to_circuit.remote(qasm)))
+
+    async def to_text(self, state: dict[str, Any], version: int) -> dict[str, Any]:
+        """See ``CircuitParser``."""
+        answer = await self._call(self._actor.to_text.remote(state, version))
+        return cast("dict[str, Any]", answer)
+
+    async def export(self, kind: str, state: str | dict[str, Any], format: str) -> dict[str, Any]:
+        """See ``CircuitParser``."""
+        answer = await self._call(self._actor.export.remote(kind, state, format))
+        return cast("dict[str, Any]", answer)
 
     async def _call(self, ref: Any) -> Any:
         try:

@@ -1,10 +1,10 @@
 """Finds what a program's author wrote for people, and where it stands in the parsed circuit.
 
-Parsers drop comments, and write ``pi/2`` as 1.57. So before parsing, each place where something is to
-be kept is marked by an application of the languages' one built-in gate with angles that no program
-has; in the parsed circuit the gates after a mark are those of the statement it stands before.
-A mark needs no definition and no include, and reads in both versions, in OpenQASM 3 also by the
-native importer; all that it needs is a qubit.
+Parsers drop comments, and write ``pi*0.3`` as 0.94. So before parsing, each place where something
+is to be kept is marked by an application of the languages' one built-in gate with angles that the
+program does not have; in the parsed circuit the gates after a mark are those of the statement it
+stands before. A mark needs no definition and no include, and reads in both versions, in OpenQASM 3
+also by the native importer; all that it needs is a qubit.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from typing import Any
 
 from cluster.errors import InvalidInput
 from quantum.counting import Scan, statements
-from quantum.expression import parse
+from quantum.expression import parse, plain, spell
 
 _START = re.compile(r"//|/\*")
 _DECLARATION = re.compile(r"(?:qreg|qubit)\b")
 _CALL = re.compile(r"(?:if\s*\([^()]*\)\s*)?(?P<name>[^\W\d]\w*)\s*\(")
+# Qiskit's native importer of OpenQASM 3 makes of it a `u` that turns by nothing.
+_IDENTITY = re.compile(r"id\b")
 # Statements that make no gate; what stands above them belongs to the next one that does.
 _GATELESS = frozenset(
     """OPENQASM include qreg creg qubit bit input output const let gate opaque def extern defcal cal
@@ -38,8 +40,8 @@ class Mark:
 
     Attributes:
         lines: comments without their signs; an empty one is an empty line.
-        name: the gate it applies, where it is one with parameters.
-        params: its parameters, where each is an expression that a document can keep.
+        name: the gate it applies, where the parsed gate alone does not say what was written.
+        params: its parameters, where a document can keep them and their values do not say enough.
     """
 
     lines: list[str] = field(default_factory=list)
@@ -108,7 +110,7 @@ def mark(text: str, found: Scan) -> Marked:
             continue
         name, params = _parameters(statement.text)
         lines, carried = carried + statement.above, []
-        if lines or params:
+        if lines or name:
             parts.append(source[position : statement.offset])
             parts.append(f"U({angle!r}, {len(marks)}, 0) {qubit}; ")
             position = statement.offset
@@ -224,6 +226,8 @@ def _layout(
 
 def _parameters(text: str) -> tuple[str, tuple[str, ...]]:
     """Return the gate a statement applies and its parameters, if a document would write them so."""
+    if _IDENTITY.match(text):
+        return "id", ()
     match = _CALL.match(text)
     if match is None or match["name"] in ("if", "for", "while", "switch"):
         return "", ()
@@ -238,7 +242,9 @@ def _parameters(text: str) -> tuple[str, tuple[str, ...]]:
                 break
         depth += (sign in "([") - (sign in ")]")
     kept = tuple(_kept(param) for param in params)
-    return (match["name"], kept) if all(kept) else ("", ())
+    if not all(kept) or all(_spells_itself(param) for param in kept):
+        return "", ()
+    return match["name"], kept
 
 
 def _kept(param: str) -> str:
@@ -250,3 +256,9 @@ def _kept(param: str) -> str:
     except InvalidInput:
         return ""
     return param
+
+
+def _spells_itself(param: str) -> bool:
+    """Whether the value alone brings this expression back."""
+    value = parse(param).value
+    return value is not None and (plain(param) or spell(value) == param)

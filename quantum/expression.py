@@ -12,6 +12,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -40,7 +41,10 @@ _TOKEN = re.compile(
     r" *(?:(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?!\w))"
     r"|(?P<name>[^\W\d]\w*)|(?P<sign>\*\*|[-+*/()]))"
 )
+_PLAIN = re.compile(r"-?[0-9.]+(?:[eE][+-]?[0-9]+)?")
 _BEFORE_SIGN = {"", "(", "+", "-", "*", "/", "**"}
+# Fractions of pi with a larger denominator than this are no way to write an angle.
+_DENOMINATOR = 4_096
 # A whole number of more digits does not fit the integers of OpenQASM.
 _DIGITS = 15
 
@@ -144,6 +148,23 @@ def parse(text: str) -> Expression:
         if not math.isfinite(value):
             raise InvalidInput(f"{text!r} has no finite real value")
     return Expression(root, free, value)
+
+
+@lru_cache(maxsize=8_192)
+def spell(value: float) -> float | str:
+    """Return a number as a fraction of pi, where it is exactly one of small numbers."""
+    ratio = Fraction(value / math.pi).limit_denominator(_DENOMINATOR)
+    if not ratio or abs(ratio.numerator) > _DENOMINATOR:
+        return value
+    over, under = abs(ratio.numerator), ratio.denominator
+    sign = "-" if value < 0 else ""
+    text = f"{sign}{'' if over == 1 else f'{over}*'}pi{'' if under == 1 else f'/{under}'}"
+    return text if parse(text).value == value else value
+
+
+def plain(text: str) -> bool:
+    """Whether an expression is nothing but a number."""
+    return _PLAIN.fullmatch(text) is not None
 
 
 def translate(text: str, words: Mapping[str, str], *, decimal: bool) -> str:
