@@ -7,6 +7,7 @@ language's reference parser, lowered (``quantum.lowering``) and converted by
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from antlr4 import CommonTokenStream, InputStream
@@ -73,7 +74,10 @@ def _plain(message: str) -> str:
 def convert(program: ast.Program) -> QuantumCircuit:
     """Convert a lowered program, collecting the errors of statements that stand by themselves."""
     converter = _Converter()
-    circuit: QuantumCircuit = converter.convert(program).circuit
+    with warnings.catch_warnings():
+        # The converter makes controlled gates in a way that Qiskit 2.3 deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        circuit: QuantumCircuit = converter.convert(program).circuit
     if converter.errors:
         raise BadCircuit.of(converter.errors, format="qasm3")
     return circuit
