@@ -182,6 +182,8 @@ class Comments:
                 "id": name,
                 "rev": thread.rev,
                 "anchor": thread.anchor.public(state),
+                # Of a line too: whoever follows the ops from here on moves the very same places.
+                "range": [thread.anchor.start, thread.anchor.end],
                 "quote": thread.anchor.quote,
                 "orphaned": thread.anchor.orphaned,
                 "resolved": thread.resolved,

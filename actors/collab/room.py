@@ -250,15 +250,21 @@ class Room:
         return None
 
     def set_role(self, user: str, role: str | None, permissions: tuple[str, ...]) -> None:
-        """Change what a user may do from the next message on; without a role, its sockets end."""
+        """Change what a user may do from the next message on; without a role, its sockets end.
+
+        Those whose role changed are told with a ``subscribed``.
+        """
         for at, subscriber in list(self.subscribers.items()):
             if subscriber.user != user:
                 continue
             if role is None:
                 self.unsubscribe(at)
                 self._replies.append(Kick(at, REMOVED, "removed from the session"))
-            else:
+            elif (subscriber.role, subscriber.permissions) != (role, permissions):
                 self.subscribers[at] = Subscriber(subscriber.client, user, role, permissions)
+                # Answered as if it had subscribed again: that is how a client learns its role.
+                since = Since(self.sequencer.lineage, self.sequencer.rev)
+                self._joining.append(Joining(at, since, None, subscribed=True))
 
     def say(self, at: Address, message: Presence, now_ms: int) -> None:
         """Take a presence in; it goes out merged with others'."""

@@ -152,6 +152,21 @@ def test_a_viewer_cannot_write() -> None:
     assert r.sequencer.rev == 0
 
 
+def test_whose_role_changes_is_told(two: Room) -> None:
+    two.change(AT_A, edit(A, 1, 0, [2, [0, "c"]]), 9)
+    two.set_role("bob", "viewer", ("read",))
+    two.set_role("alice", "editor", ("read", "write"))  # as before: nothing to say
+    batch, told = two.finish()
+    assert isinstance(batch, effects.Batch)
+    assert isinstance(told, effects.Joined)
+    assert told.to == AT_B
+    said = frame(told)
+    assert (said["role"], said["permissions"], said["rev"]) == ("viewer", ["read"], 1)
+    assert said["items"] == []
+    two.set_role("bob", None, ())
+    assert two.finish() == [effects.Kick(AT_B, 4501, "removed from the session")]
+
+
 def test_one_socket_speaks_for_its_own_client_only(two: Room) -> None:
     two.change(AT_A, edit(B, 1, 0, [2]), 0)
     assert frame(two.finish()[0])["code"] == "forbidden"
