@@ -64,12 +64,13 @@ def export(kind: str, state: str | dict[str, Any], format: str, limits: Limits) 
         raise InvalidInput(f"expected one of {', '.join(get_args(Format))}, got {format!r:.80}")
     if kind == "circuit":
         if format == "qpy":
-            return _qpy(build(state))
+            document = Circuit.from_json(state)
+            return _qpy(_built(document), any(gate.note for gate in document.gates.values()))
         return _text(to_text(state, _VERSIONS[format]))
     if kind != "text" or not isinstance(state, str):
         raise InvalidInput(f"expected the kind text or circuit, got {kind!r:.80}")
     if format == "qpy":
-        return _qpy(read(state, limits).circuit)
+        return _qpy(read(state, limits).circuit, _commented(state))
     if _written_in(state, limits) == format:
         return _text(Text(text=state, notes=[]))
     return _text(_translated(state, _VERSIONS[format], limits))
@@ -81,7 +82,10 @@ def build(state: Any) -> QuantumCircuit:
     Raises:
         InvalidInput: it is no circuit document.
     """
-    document = Circuit.from_json(state)
+    return _built(Circuit.from_json(state))
+
+
+def _built(document: Circuit) -> QuantumCircuit:
     circuit = QuantumCircuit()
     if document.qubits:
         circuit.add_register(QuantumRegister(document.qubits, "q"))
@@ -153,7 +157,7 @@ def _text(written: Text) -> Exported:
     return Exported(media_type=_QASM, encoding="text", data=written["text"], notes=written["notes"])
 
 
-def _qpy(circuit: QuantumCircuit) -> Exported:
+def _qpy(circuit: QuantumCircuit, commented: bool) -> Exported:
     file = io.BytesIO()
     try:
         qpy.dump(circuit, file, version=_QPY_VERSION)
@@ -163,7 +167,7 @@ def _qpy(circuit: QuantumCircuit) -> Exported:
         media_type=_QPY,
         encoding="base64",
         data=base64.b64encode(file.getvalue()).decode("ascii"),
-        notes=["comments are not kept: QPY has no place for them"],
+        notes=["comments are not kept: QPY has no place for them"] if commented else [],
     )
 
 
@@ -191,8 +195,11 @@ def _translated(text: str, version: Version, limits: Limits) -> Text:
         written = qasm2.dumps(circuit) + "\n" if version == 2 else qiskit_qasm3.dumps(circuit)
     except (QiskitError, TypeError, ValueError) as error:
         raise InvalidInput(f"OpenQASM {version} cannot say this: {_reason(error)}") from None
-    notes = ["comments are not kept"] if "//" in text or "/*" in text else []
-    return Text(text=written, notes=notes)
+    return Text(text=written, notes=["comments are not kept"] if _commented(text) else [])
+
+
+def _commented(text: str) -> bool:
+    return "//" in text or "/*" in text
 
 
 def _written(flat: Flat, version: Version) -> Text:

@@ -164,7 +164,7 @@ def ops(draw: st.DrawFn) -> CircuitOp:
 
 
 @given(circuits(), ops(), ops())
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_random_ops_converge(circuit: Circuit, a: CircuitOp, b: CircuitOp) -> None:
     after_a, after_b = applied(circuit, a), applied(circuit, b)
     if after_a is None or after_b is None:
@@ -176,7 +176,7 @@ def test_random_ops_converge(circuit: Circuit, a: CircuitOp, b: CircuitOp) -> No
 
 
 @given(circuits(), ops(), ops())
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_laws(circuit: Circuit, a: CircuitOp, b: CircuitOp) -> None:
     """JSON, inversion, composition and what is feasible, on one random case."""
     # What is feasible always applies, and is all of an op that does.
