@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +35,15 @@ log = get_logger(__name__)
 PREFIX = "synq-session-"
 # A new actor is a new process: about 1 s here, more on a machine that is busy starting others.
 START_TIMEOUT_S = 60.0
+# A node that hangs may be given actors to start until Ray has given it up: rather than wait for
+# one, a session then shares an actor.
+START_PATIENCE_S = 5.0
 WATCH_INTERVAL_S = 1.0
+# Actors tried for one session before its client is told to come back.
+ATTEMPTS = 3
+# An actor that does not answer for so long is given up: it hangs, or its node is gone. Well above
+# what a busy machine ever holds one up; with the time to load, below 10 s.
+SILENCE_S = 6.0
 
 
 @dataclass(slots=True)
@@ -55,13 +64,14 @@ class Directory:
         self._owners: dict[str, Owner] = {}
         self._where: dict[str, Owner] = {}
         self._locks: dict[str, asyncio.Lock] = {}
-        self._starting = asyncio.Lock()
+        self._starting: asyncio.Task[Owner] | None = None
         self._started: asyncio.Task[None] | None = None
-        self._watcher: asyncio.Task[None] | None = None
+        self._watchers: dict[str, asyncio.Task[None]] = {}
+        self._spares: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Adopt the session actors that exist and start the first. Idempotent."""
-        if self._started is None:
+        if self._started is None or (self._started.done() and self._started.exception()):
             self._started = asyncio.ensure_future(self._begin())
         await asyncio.shield(self._started)
 
@@ -73,16 +83,15 @@ class Directory:
             Unavailable: no actor could take it now.
         """
         await self.start()
-        lock = self._locks.setdefault(session, asyncio.Lock())
-        try:
-            async with lock:
-                owner = await self._owner_of(session)
-        finally:
-            if not lock.locked():
-                self._locks.pop(session, None)
-        if owner.name in connected:
-            return owner.name, None
-        return owner.name, await call(owner.handle.offer.remote())
+        for _attempt in range(ATTEMPTS):
+            owner = await self._settled_owner(session)
+            if owner.name in connected:
+                return owner.name, None
+            try:
+                return owner.name, await call(owner.handle.offer.remote(), SILENCE_S)
+            except (RayActorError, Unavailable):
+                self._lose(owner)
+        raise Unavailable(f"the actor of session {session!r} does not answer")
 
     async def remove(self, session: str) -> None:
         """Let go of a deleted session; its sockets are closed for good."""
@@ -120,35 +129,52 @@ class Directory:
 
     async def _begin(self) -> None:
         self._database = Database(self._settings, pool_size=2)
-        for name in ray.util.list_named_actors():
-            if name.startswith(PREFIX):
-                await self._adopt(name)
+        names = [name for name in ray.util.list_named_actors() if name.startswith(PREFIX)]
+        await asyncio.gather(*(self._adopt(name) for name in names))
         if not self._owners:
             await self._start_actor()
-        self._watcher = asyncio.ensure_future(self._watch())
+        self._spares = asyncio.ensure_future(self._keep_spares())
 
     async def _adopt(self, name: str) -> None:
         try:
             handle = ray.get_actor(name)
-            sessions = await call(handle.sessions.remote())
-        except (RayActorError, ValueError, SynqError):
+        except ValueError:
             return
-        owner = Owner(name, handle, set(sessions))
-        self._owners[name] = owner
+        try:
+            sessions = await call(handle.sessions.remote(), SILENCE_S)
+        except (RayActorError, SynqError):
+            # It is nobody's now: if it lives after all, it must not keep anyone waiting.
+            ray.kill(handle)
+            return
+        owner = self._add(Owner(name, handle, set(sessions)))
         for session in owner.sessions:
             self._where[session] = owner
         log.info("session actor adopted", actor=name, sessions=len(sessions))
+
+    def _add(self, owner: Owner) -> Owner:
+        self._owners[owner.name] = owner
+        self._watchers[owner.name] = asyncio.ensure_future(self._watch(owner))
+        return owner
+
+    async def _settled_owner(self, session: str) -> Owner:
+        lock = self._locks.setdefault(session, asyncio.Lock())
+        try:
+            async with lock:
+                return await self._owner_of(session)
+        finally:
+            if not lock.locked():
+                self._locks.pop(session, None)
 
     async def _owner_of(self, session: str) -> Owner:
         owner = self._where.get(session)
         if owner is not None:
             try:
-                if await call(owner.handle.holds.remote(session)):
+                if await call(owner.handle.holds.remote(session), SILENCE_S):
                     return owner
                 self._unassign(owner, session)
             except (RayActorError, Unavailable):
                 self._lose(owner)
-        for _attempt in range(3):
+        for _attempt in range(ATTEMPTS):
             owner = await self._choose()
             # Reserved before the first await: another locate must see this actor's load.
             owner.sessions.add(session)
@@ -163,16 +189,26 @@ class Directory:
                 owner.sessions.discard(session)
                 raise
             self._where[session] = owner
-            self._keep_spare()
             return owner
         raise Unavailable(f"no actor could take session {session!r}")
 
     async def _choose(self) -> Owner:
-        busy = [owner for owner in self._owners.values() if owner.sessions]
-        if len(busy) >= self._budget():
-            return min(busy, key=lambda owner: len(owner.sessions))
-        async with self._starting:
-            return self._free() or await self._start_actor()
+        loop = asyncio.get_running_loop()
+        patient_until = loop.time() + START_PATIENCE_S
+        while True:
+            busy = [owner for owner in self._owners.values() if owner.sessions]
+            if len(busy) >= self._budget():
+                return _least_loaded(busy)
+            free = self._free()
+            if free is not None:
+                return free
+            start = self._start_one()
+            left_s = patient_until - loop.time() if busy else START_TIMEOUT_S
+            await asyncio.wait({start}, timeout=max(0.0, left_s))
+            if not start.done() or start.exception() is not None:
+                if not self._owners:
+                    raise Unavailable("no session actor could be started")
+                return _least_loaded(self._owners.values())
 
     def _free(self) -> Owner | None:
         return next((owner for owner in self._owners.values() if not owner.sessions), None)
@@ -183,28 +219,27 @@ class Directory:
         each = self._settings.session_actors_per_node or max(1, (os.cpu_count() or 1) // 2)
         return each * max(1, nodes)
 
+    def _start_one(self) -> asyncio.Task[Owner]:
+        """Start one more actor, one at a time."""
+        if self._starting is None or self._starting.done():
+            self._starting = asyncio.ensure_future(self._start_actor())
+            # Whoever waits is told; nobody may.
+            self._starting.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return self._starting
+
     async def _start_actor(self) -> Owner:
         name = f"{PREFIX}{new_id()}"
         handle = SessionActor.options(  # type: ignore[attr-defined]
             name=name, namespace=NAMESPACE, lifetime="detached", scheduling_strategy="SPREAD"
         ).remote()
-        await call(handle.start.remote(), START_TIMEOUT_S)
-        owner = Owner(name, handle)
-        self._owners[name] = owner
+        try:
+            await call(handle.start.remote(), START_TIMEOUT_S)
+        except BaseException as error:
+            log.warning("session actor did not start", actor=name, error=str(error))
+            ray.kill(handle)
+            raise
         log.info("session actor started", actor=name)
-        return owner
-
-    def _keep_spare(self) -> None:
-        if self._free() is None and not self._starting.locked():
-            self._spare = asyncio.ensure_future(self._start_spare())
-
-    async def _start_spare(self) -> None:
-        async with self._starting:
-            try:
-                if self._free() is None:
-                    await self._start_actor()
-            except (RayActorError, Unavailable):
-                log.exception("spare session actor did not start")
+        return self._add(Owner(name, handle))
 
     def _unassign(self, owner: Owner, session: str) -> None:
         owner.sessions.discard(session)
@@ -219,20 +254,36 @@ class Directory:
             self._unassign(owner, session)
         ray.kill(owner.handle)
 
-    async def _watch(self) -> None:
-        """Notice dead actors before anyone asks, replace them, unload idle sessions."""
-        idle_s = self._settings.session_idle_s
+    async def _watch(self, owner: Owner) -> None:
+        """Notice that an actor is dead or hangs before anyone asks; have it unload idle sessions.
+
+        Each actor has a watcher of its own: those of a lost node keep no other waiting.
+        """
+        while owner.name in self._owners:
+            await asyncio.sleep(WATCH_INTERVAL_S)
+            try:
+                await call(owner.handle.pid.remote(), SILENCE_S)
+            except (RayActorError, Unavailable):
+                self._lose(owner)
+                break
+            try:
+                idle_s = self._settings.session_idle_s
+                for session in await call(owner.handle.passivate.remote(idle_s)):
+                    self._unassign(owner, session)
+            except Exception:
+                log.exception("idle sessions not unloaded", actor=owner.name)
+        self._watchers.pop(owner.name, None)
+
+    async def _keep_spares(self) -> None:
+        """Keep one actor more started than is needed."""
         while True:
             await asyncio.sleep(WATCH_INTERVAL_S)
-            for owner in list(self._owners.values()):
-                try:
-                    for session in await call(owner.handle.passivate.remote(idle_s)):
-                        self._unassign(owner, session)
-                except (RayActorError, Unavailable):
-                    self._lose(owner)
-                except Exception:
-                    log.exception("session actor's health unknown", actor=owner.name)
-            self._keep_spare()
+            if self._free() is None:
+                self._start_one()
+
+
+def _least_loaded(owners: Iterable[Owner]) -> Owner:
+    return min(owners, key=lambda owner: len(owner.sessions))
 
 
 def start(_settings: Settings) -> Any:

@@ -6,6 +6,9 @@ with load and cost nothing when idle (`docs/architecture.md` has the measurement
 
 Ray places, names and restarts the actor; by a Ray call the replica gets the address and a one-time
 secret, and the secret is the first frame on the stream. Anything else there ends the connection.
+
+Both ends send an empty frame every second. A peer that hangs, or whose machine is gone without a
+word, keeps the connection open as far as TCP knows: silence is what tells.
 """
 
 from __future__ import annotations
@@ -27,6 +30,10 @@ MAX_FRAME_BYTES = 64 * 1024 * 1024
 MAX_BUFFER_BYTES = 256 * 1024 * 1024
 SECRET_TTL_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
+BEAT_S = 1.0
+# Far above what a process on a busy machine is ever held up (the longest seen is 2 s), and low
+# enough that what a lost machine had is elsewhere within 10 s.
+SILENCE_S = 6.0
 
 Offer = tuple[str, int, str]
 """Host, port and one-time secret of a stream."""
@@ -63,6 +70,9 @@ class Stream(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
         self._opened = False
+        self._heard = 0.0
+        self._beat_due = 0.0
+        self._beat_timer: asyncio.TimerHandle | None = None
         self.closed = asyncio.Event()
 
     # --- asyncio.Protocol ------------------------------------------------------------------
@@ -81,6 +91,7 @@ class Stream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Cut what came into frames."""
+        self._heard = self._loop.time()
         buffer = self._buffer
         buffer += data
         start, size = 0, len(buffer)
@@ -96,7 +107,8 @@ class Stream(asyncio.Protocol):
             frame = bytes(buffer[start + 4 : end])
             start = end
             if self._opened:
-                self._handler.stream_frame(self, frame)
+                if frame:
+                    self._handler.stream_frame(self, frame)
             elif self._admit is not None and self._admit(frame.decode("ascii", "replace")):
                 self._deadline.cancel()
                 self._open()
@@ -110,6 +122,8 @@ class Stream(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the handler, once."""
         self.closed.set()
+        if self._beat_timer is not None:
+            self._beat_timer.cancel()
         if self._admit is not None and not self._opened:
             self._deadline.cancel()
         if self._opened:
@@ -132,7 +146,23 @@ class Stream(asyncio.Protocol):
 
     def _open(self) -> None:
         self._opened = True
+        self._heard = self._beat_due = self._loop.time()
+        self._beat()
         self._handler.stream_opened(self)
+
+    def _beat(self) -> None:
+        """Give a sign of life, and end the stream where the peer has given none."""
+        now = self._loop.time()
+        if now - self._beat_due > BEAT_S:
+            self._heard = now  # it was we who were held up: what came meanwhile is still unread
+        if now - self._heard > SILENCE_S:
+            log.warning("stream peer is silent", seconds=round(now - self._heard, 1))
+            if self._transport is not None:
+                self._transport.abort()
+            return
+        self.send(b"")
+        self._beat_due = now + BEAT_S
+        self._beat_timer = self._loop.call_at(self._beat_due, self._beat)
 
     def _flush(self) -> None:
         data = b"".join(self._out)
