@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.ot.circuit import Circuit
 from actors.parser import MAX_WAITING, LocalParser
 from actors.sandbox import Sandbox
 from cluster.errors import SynqError, Unavailable
@@ -86,6 +87,44 @@ async def test_features_are_those_of_the_learning_room(parser: LocalParser) -> N
     from train.features import FEATURE_NAMES
 
     assert len(await parser.features(BELL)) == len(FEATURE_NAMES)
+
+
+async def test_programs_become_circuits_and_programs_again(parser: LocalParser) -> None:
+    circuit = await parser.to_circuit("// pair\n" + BELL)
+    assert circuit.keys() == {"state", "notes"}
+    assert len(Circuit.from_json(circuit["state"])) == 4
+    for version in (2, 3):
+        text = await parser.to_text(circuit["state"], version)
+        assert text.keys() == {"text", "notes"}
+        assert "// pair\n" in text["text"]
+        again = await parser.to_circuit(text["text"])
+        assert again["state"] == circuit["state"]
+
+
+async def test_documents_are_exported(parser: LocalParser) -> None:
+    state = (await parser.to_circuit(BELL))["state"]
+    for kind, document in (("text", BELL), ("circuit", state)):
+        for format in ("qasm2", "qasm3", "qpy"):
+            file = await parser.export(kind, document, format)
+            assert file.keys() == {"media_type", "encoding", "data", "notes"}
+            assert file["data"]
+
+
+async def test_what_cannot_be_converted_is_refused_by_name(parser: LocalParser) -> None:
+    loop = STDGATES + "qubit q; bit c; while (c) { x q; c = measure q; }"
+    for question, message in (
+        (parser.to_circuit(loop), "a while loop has no place"),
+        (parser.to_circuit("qubit q; // \x00"), "NUL"),
+        (parser.export("text", loop, "qasm2"), "OpenQASM 2 has no place for a while loop"),
+        (parser.export("text", "qubit q; // \ud800", "qasm3"), "surrogate"),
+        (parser.export("text", BELL, "svg"), "expected one of qasm2, qasm3, qpy"),
+        (parser.to_text({"qubits": 1}, 3), "expected a circuit"),
+        (parser.to_text({}, 4), "version 2 or 3"),
+    ):
+        with pytest.raises(SynqError, match=message) as refused:
+            await question
+        assert refused.value.status == 422
+    assert (await parser.analyze(BELL))["valid"]
 
 
 async def test_bombs_are_answered(parser: LocalParser) -> None:
