@@ -54,6 +54,7 @@ class Orders(msgspec.Struct):
     """What to do."""
 
     target: str
+    api: str
     urls: list[str]
     tokens: list[str]
     crowds: list[Crowd]
@@ -177,7 +178,7 @@ async def _gather(orders: Orders) -> list[Gathering]:
     for crowd in orders.crowds:
         label = f"{crowd.name}-{orders.seed}"
         if orders.target == "synq":
-            names = await create_sessions(orders.urls[0], orders.tokens[0], crowd.rooms, PROGRAM)
+            names = await create_sessions(orders.api, orders.tokens[0], crowd.rooms, PROGRAM)
         else:
             names = [f"{label}-{index}" for index in range(crowd.rooms)]
         record = Record()
@@ -191,7 +192,9 @@ async def _gather(orders: Orders) -> list[Gathering]:
                 # All sockets of a session on one replica, as the edge would have it.
                 url = orders.urls[index % len(orders.urls)]
                 if orders.target == "synq":
-                    user: User = SynQUser(name, room, record, seed, url=url, token=next(tokens))
+                    user: User = SynQUser(
+                        name, room, record, seed, api=orders.api, url=url, token=next(tokens)
+                    )
                 elif orders.target == "sharedb":
                     user = ShareDBUser(name, room, record, seed, url=url, creates=first)
                 else:

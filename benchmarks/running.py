@@ -1,26 +1,88 @@
-"""One run: a generator in a process of its own against one server, with samples of its processors.
+"""Runs: a generator in a process of its own against one server, with samples of its processors.
 
-Used by every benchmark that offers a load; what a result holds is `benchmarks.load.Result`.
+Used by every benchmark that offers a load. `rounds` plays cases against servers in turn and prints
+`benchmarks.report`'s table; `run` does one.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from benchmarks import machine, report
 from benchmarks.load import Crowd, Orders
-from benchmarks.servers import HERE, Cpu, Server
+from benchmarks.servers import HERE, Cpu, Server, start
 
 RESULTS = HERE / "results"
 RUN_TIMEOUT_S = 120.0
 PROFILED = ("ray::SessionActor", "collaborate:Ingress")
+
+
+def options(
+    name: str, about: str | None, *, rounds: int = 3, seconds: float = 10.0
+) -> argparse.ArgumentParser:
+    """Return what every such benchmark may be told on its command line."""
+    parser = argparse.ArgumentParser(prog=f"benchmarks.{name}", description=about)
+    parser.add_argument("--rounds", type=int, default=rounds, help="each plays every case once")
+    parser.add_argument("--seconds", type=float, default=seconds, help="measured, for each run")
+    parser.add_argument("--warmup", type=float, default=2.0, help="seconds before")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="where to keep the numbers")
+    parser.add_argument("--profile", action="store_true", help="py-spy SynQ while measuring")
+    return parser
+
+
+def rounds(
+    name: str,
+    servers: Sequence[str],
+    cases: Mapping[str, Sequence[Crowd]],
+    chosen: argparse.Namespace,
+    notes: Sequence[str],
+    **environment: str,
+) -> None:
+    """Play every case against every server in turn, so often; print the table, keep the numbers.
+
+    Args:
+        cases: by what the table calls them.
+        notes: sentences below the table.
+        environment: for SynQ.
+    """
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    results: dict[str, Any] = {"machine": machine.describe(RESULTS), "notes": list(notes)}
+    runs = results["runs"] = []
+    with ExitStack() as stack:
+        started: list[Server] = []
+        for each in servers:
+            started.append(start(each, RESULTS, **environment))
+            stack.callback(started[-1].stop)
+        for round_ in range(1, chosen.rounds + 1):
+            for case, crowds in cases.items():
+                for server in started:
+                    fsync_ms = machine.fsync_ms(RESULTS)
+                    result = run(
+                        server,
+                        crowds,
+                        seconds=chosen.seconds,
+                        warmup=chosen.warmup,
+                        others=[other for other in started if other is not server],
+                        profile=f"{name}-{case}" if chosen.profile else "",
+                    )
+                    about = {"server": server.name, "round": round_, "case": case}
+                    runs.append(about | {"fsync_ms": fsync_ms} | result)
+                    print(report.line(runs[-1]), file=sys.stderr, flush=True)
+    out = chosen.json or RESULTS / time.strftime(f"{name}-%Y%m%d-%H%M%S.json")
+    out.write_text(json.dumps(results, indent=1) + "\n")
+    print(report.markdown(results))
+    print(f"\n(numbers of every run: {os.path.relpath(out)})", file=sys.stderr)
 
 
 def run(
@@ -40,6 +102,7 @@ def run(
     """
     orders = Orders(
         target=server.name.lower(),
+        api=server.api,
         urls=server.urls,
         tokens=server.tokens(sum(crowd.rooms * crowd.users for crowd in crowds)),
         crowds=list(crowds),

@@ -25,6 +25,7 @@ HERE = Path(__file__).parent
 PEERS = HERE / "peers"
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 20.0
+SERVERS = ["synq", "sharedb", "hocuspocus"]
 # Where Serve's replicas listen.
 REPLICA_PORTS = range(30_000, 31_001)
 
@@ -37,6 +38,8 @@ class Server(Protocol):
     """One server under test."""
 
     name: str
+    api: str
+    """Where it answers over HTTP."""
     urls: list[str]
     """Where its sockets are; more than one where nothing stands in front of several replicas."""
 
@@ -65,7 +68,8 @@ class SynQ:
         self.data_dir = Path(tempfile.mkdtemp(prefix="synq-", dir=results))
         self._log = (results / "synq.log").open("wb")
         port = _free_port()
-        self.urls = [f"http://127.0.0.1:{port}"]
+        self.api = f"http://127.0.0.1:{port}"
+        self.urls = [self.api]
         limits = {"RATE_LIMIT_PER_SECOND": "1000000", "RATE_LIMIT_PER_MINUTE": "60000000"}
         command = [_script("synq"), "up", "--port", str(port), "--data-dir", str(self.data_dir)]
         self._up = subprocess.Popen(
@@ -110,7 +114,7 @@ class SynQ:
         ports = [
             connection.laddr.port
             for process in self.processes()
-            if _kind(process) == "ingress"
+            if kind_of(process) == "ingress"
             for connection in process.net_connections("tcp")
             if connection.status == psutil.CONN_LISTEN and connection.laddr.port in REPLICA_PORTS
         ]
@@ -144,6 +148,7 @@ class Peer:
         if not port.isdigit():
             self.stop()
             raise NotStarted(f"{name} did not start")
+        self.api = f"http://127.0.0.1:{port}/"
         self.urls = [f"ws://127.0.0.1:{port}/"]
 
     def tokens(self, count: int) -> list[str]:
@@ -190,13 +195,14 @@ class Cpu:
         for process in self._server.processes():
             try:
                 times = process.cpu_times()
-                found[process.pid] = _kind(process), times.user + times.system
+                found[process.pid] = kind_of(process), times.user + times.system
             except psutil.Error:
                 continue
         return found
 
 
-def _kind(process: psutil.Process) -> str:
+def kind_of(process: psutil.Process) -> str:
+    """Return what a process of a server is."""
     title = " ".join(process.cmdline())
     for mark, kind in (
         ("collaborate:Ingress", "ingress"),

@@ -44,9 +44,18 @@ class SynQUser(User):
     max_batch = 25
 
     def __init__(
-        self, name: str, room: Room, record: Record, seed: int, *, url: str, token: str
+        self,
+        name: str,
+        room: Room,
+        record: Record,
+        seed: int,
+        *,
+        api: str,
+        url: str,
+        token: str,
     ) -> None:
         super().__init__(name, room, record, seed)
+        self._api = api
         self._url = url
         self._token = token
         self._rev = 0
@@ -71,7 +80,7 @@ class SynQUser(User):
         """Ask for the state over REST, which reads it from the database."""
         async with httpx.AsyncClient(timeout=ANSWER_TIMEOUT_S) as http:
             answer = await http.get(
-                f"{self._url}/api/v1/collaboration/sessions/{self.room.name}/state",
+                f"{self._api}/api/v1/collaboration/sessions/{self.room.name}/state",
                 headers={"Authorization": f"Bearer {self._token}"},
             )
         answer.raise_for_status()
@@ -134,22 +143,19 @@ def _read(op: list[int | list[int | str]] | None) -> tuple[int, str]:
     raise Broken(f"expected an insertion, got {op!r:.100}")
 
 
-async def create_sessions(url: str, token: str, count: int, text: str) -> list[str]:
+async def create_sessions(api: str, token: str, count: int, text: str) -> list[str]:
     """Create public sessions over REST; return their ids."""
-    sessions = []
     headers = {"Authorization": f"Bearer {token}"}
+    public = {"kind": "text", "visibility": "public", "public_role": "editor"}
+    turns = asyncio.Semaphore(8)
     async with httpx.AsyncClient(timeout=ANSWER_TIMEOUT_S, headers=headers) as http:
-        for index in range(count):
-            answer = await http.post(
-                f"{url}/api/v1/collaboration/sessions",
-                json={
-                    "name": f"bench {index}",
-                    "kind": "text",
-                    "content": text,
-                    "visibility": "public",
-                    "public_role": "editor",
-                },
-            )
+
+        async def create(index: int) -> str:
+            body = {"name": f"bench {index}", "content": text, **public}
+            async with turns:
+                answer = await http.post(f"{api}/api/v1/collaboration/sessions", json=body)
             answer.raise_for_status()
-            sessions.append(answer.json()["id"])
-    return sessions
+            session: str = answer.json()["id"]
+            return session
+
+        return list(await asyncio.gather(*(create(index) for index in range(count))))
