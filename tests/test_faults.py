@@ -1,26 +1,27 @@
-"""Kill things while two users type: they stay equal, and nothing acknowledged is lost."""
+"""Break things while people type: they stay equal, and nothing acknowledged is lost."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from cluster import processes
-from tests.client import Editor, assert_converged
+from tests.chaos import faults
+from tests.chaos.faults import Scene
+from tests.chaos.people import Team, team
 from tests.conftest import Running, make_running
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
-API = "/api/v1/collaboration"
+Harm = Callable[[Scene, Team], Awaitable[None]]
 FAST = {"RATE_LIMIT_PER_SECOND": "1000", "RATE_LIMIT_PER_MINUTE": "60000"}
 
 
@@ -35,96 +36,55 @@ def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         running.stop()
 
 
-async def new_session(synq: Running) -> str:
-    async with synq.client("alice") as http:
-        body = {"name": "t", "visibility": "public", "public_role": "editor", "content": "start\n"}
-        session: str = (await http.post(f"{API}/sessions", json=body)).json()["id"]
-        return session
-
-
-def one(synq: Running, title: str) -> psutil.Process:
-    """Return this SynQ's process with such a title."""
-    found = [
-        process
-        for process in processes.marked(synq.data_dir)
-        if title in " ".join(process.cmdline())
-    ]
-    assert found, title
-    return found[0]
-
-
-async def type_for(editors: list[Editor], rng: random.Random, seconds: float) -> None:
-    loop = asyncio.get_running_loop()
-    until = loop.time() + seconds
-    while loop.time() < until:
-        rng.choice(editors).type_randomly(rng)
-        await asyncio.sleep(0.01)
-
-
-async def check(synq: Running, session: str, editors: list[Editor]) -> None:
-    """Equal everywhere; each acknowledged number in history once, under the rev it was told."""
-    for editor in editors:
-        await editor.settle(120)
-    async with synq.client("alice") as http:
-        state = (await http.get(f"{API}/sessions/{session}/state")).json()
-        items, start = [], 1
-        while start is not None:
-            page = (
-                await http.get(f"{API}/sessions/{session}/history?from={start}&limit=1000")
-            ).json()
-            items += page["items"]
-            start = page["next"]
-    await assert_converged(editors, state)
-    assert [item["rev"] for item in items] == list(range(1, state["rev"] + 1))
-    history = {(item["client"], item["seq"]): item["rev"] for item in items}
-    assert len(history) == len(items)
-    for editor in editors:
-        assert editor.acknowledged
-        for seq, rev in editor.acknowledged:
-            assert history[editor.client, seq] == rev
-        assert not [nack for nack in editor.nacks if nack["code"] not in ("overloaded", "stale")]
-
-
 @pytest.mark.parametrize(
-    "title", ["ray::SessionActor", "ray::ServeReplica:collaborate", "ray::Directory", "haproxy"]
+    ("harm", "within_s"),
+    [
+        (faults.actor_killed, 20),
+        (faults.killer("ray::ServeReplica:collaborate"), 60),
+        (faults.killer("ray::Directory"), 20),
+        (faults.killer("haproxy -"), 60),
+    ],
+    ids=["session actor", "replica", "directory", "haproxy"],
 )
-async def test_a_killed_process_loses_nothing(breakable: Running, title: str) -> None:
-    synq = breakable
-    session = await new_session(synq)
-    rng = random.Random(title)
-    async with (
-        Editor(synq.url, synq.token("alice"), session) as a,
-        Editor(synq.url, synq.token("bob"), session) as b,
-    ):
-        await type_for([a, b], rng, 1.0)
-        one(synq, title).kill()
-        await type_for([a, b], rng, 3.0)
-        async with asyncio.timeout(90):
-            await asyncio.gather(a.live.wait(), b.live.wait())
-        await type_for([a, b], rng, 0.5)
-        await check(synq, session, [a, b])
+async def test_a_killed_process_loses_nothing(
+    breakable: Running, harm: Harm, within_s: float
+) -> None:
+    async with team(breakable, harm) as people:
+        await people.recovered(10)
+        await harm(Scene(breakable, people.rng), people)
+        await asyncio.sleep(1)
+        await people.recovered(within_s)
+        await people.check()
+
+
+async def test_a_stopped_owner_that_wakes_changes_nothing(breakable: Running) -> None:
+    """Another has its sessions by then, and whatever it believes, its epoch is stale."""
+    async with team(breakable, "stopped") as people:
+        await people.recovered(10)
+        process = faults.busiest_actor(Scene(breakable, people.rng))
+        process.suspend()
+        try:
+            assert await people.recovered(25) < 15
+        finally:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+        await people.recovered(10)
+        await people.check()
 
 
 async def test_everything_killed_and_started_again(breakable: Running) -> None:
     synq = breakable
-    session = await new_session(synq)
-    rng = random.Random(1)
-    async with (
-        Editor(synq.url, synq.token("alice"), session) as a,
-        Editor(synq.url, synq.token("bob"), session) as b,
-    ):
-        await type_for([a, b], rng, 1.0)
+    async with team(synq, "everything") as people:
+        await people.recovered(10)
         assert synq.process is not None
         synq.process.kill()
         synq.process.wait()
         for process in processes.marked(synq.data_dir):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        await type_for([a, b], rng, 0.5)
         await asyncio.to_thread(synq.start)
-        async with asyncio.timeout(90):
-            await asyncio.gather(a.live.wait(), b.live.wait())
-        await check(synq, session, [a, b])
+        await people.recovered(60)
+        await people.check()
 
 
 async def test_the_next_start_recovers_from_a_killed_main_process(breakable: Running) -> None:

@@ -68,6 +68,12 @@ class Team:
             start < at < end for editor in self.editors for at, _, _ in editor.record.acknowledged
         )
 
+    async def still_acknowledged(self, seconds: float) -> bool:
+        """Wait; return whether anything was acknowledged meanwhile."""
+        start = time.monotonic()
+        await asyncio.sleep(seconds)
+        return self.acknowledged_between(start, time.monotonic()) > 0
+
     def type(self) -> None:
         """Let everybody type, until `check`."""
         self._typing = asyncio.ensure_future(self._type())
