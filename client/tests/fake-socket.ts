@@ -1,5 +1,4 @@
 /** A WebSocket whose other end is a test. Every socket made is kept, the newest last. */
-import type { EditMessage } from "../src/lib/protocol";
 import type { FakeSession, Reply } from "./fake-server";
 
 export class FakeSocket {
@@ -83,9 +82,9 @@ export class FakeSocket {
     } else if (server && frame["type"] === "subscribe" && "session" in frame) {
       this.client = String(frame["client"]);
       this.deliver(server.subscribe(this.client, frame["since"] as { lineage: string; rev: number } | undefined));
-    } else if (server && frame["type"] === "edit") {
+    } else if (server && ["edit", "undo", "redo", "comment"].includes(String(frame["type"]))) {
       const before = server.rev;
-      const reply: Reply | null = server.edit(frame as unknown as EditMessage);
+      const reply: Reply | null = server.take(frame as unknown as Parameters<FakeSession["take"]>[0]);
       if (reply) this.deliver(reply);
       this.deliverItems(before);
     }

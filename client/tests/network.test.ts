@@ -110,7 +110,7 @@ class Link {
     }
     if (this.network.chance(0.05)) server.keptFrom = Math.max(0, server.rev - 3);
     const before = server.rev;
-    const reply = server.edit(edit);
+    const reply = server.take(edit);
     if (reply) this.deliver(reply);
     this.network.broadcast(before);
   }
@@ -137,7 +137,7 @@ class Typist {
       onChanges: (changes) => (this.shown = changes.apply(this.shown)),
       onStatus: () => {},
       onPeers: () => {},
-      onRejected: () => (this.rejected += 1),
+      onRejected: () => void (this.rejected += 1),
     });
     this.client.connect();
   }

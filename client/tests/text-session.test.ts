@@ -43,6 +43,11 @@ class Peer {
     this.flush();
   }
 
+  undo(kind: "undo" | "redo"): void {
+    this.session.step(kind);
+    this.flush();
+  }
+
   flush(): void {
     if (this.sentHere) return;
     const message = this.session.hasInFlight ? this.session.resend() : this.session.send();
@@ -57,14 +62,25 @@ class Peer {
     if (wire === undefined) return;
     for (let copy = 0; copy < (duplicate ? 2 : 1); copy += 1) {
       const before = this.server.rev;
-      const reply = this.server.edit(JSON.parse(wire) as EditMessage);
-      if (reply && reply.type === "nack") throw new Error(`${String(reply["code"])}: ${wire}`);
+      const reply = this.server.take(JSON.parse(wire) as EditMessage);
+      if (reply && reply.type === "nack") {
+        if (reply["message"] !== "nothing to undo") throw new Error(`${String(reply["code"])}: ${wire}`);
+        // It travels in order with the items, as on a socket.
+        this.fromServer.push({ rev: -1, client: this.session.client, user: "u", seq: Number(reply["seq"]), kind: "nothing" });
+        continue;
+      }
       for (const item of this.server.items.slice(before)) for (const peer of all) peer.fromServer.push(item);
     }
   }
 
   receive(count: number): void {
     for (const item of this.fromServer.splice(0, count)) {
+      if (item.kind === "nothing") {
+        if (item.seq !== this.session.inflightSeq) continue;
+        this.session.dropHead();
+        this.sentHere = false;
+        continue;
+      }
       const received = this.session.receive(this.server.view(item, this.session.client));
       if (received.outcome === "broken" || received.outcome === "gap") throw new Error(JSON.stringify(received));
       if (received.outcome === "applied") {
@@ -120,7 +136,7 @@ function assertConverged(server: FakeSession, peers: Peer[]): void {
 
 const step = fc.record({
   who: fc.nat({ max: 3 }),
-  what: fc.constantFrom("type", "type", "type", "read", "read", "receive", "receive", "duplicate", "drop", "comment"),
+  what: fc.constantFrom("type", "type", "type", "read", "read", "receive", "receive", "duplicate", "drop", "comment", "undo", "undo", "redo"),
   a: fc.nat({ max: 60 }),
   b: fc.nat({ max: 3 }),
   piece: fc.nat({ max: 11 }),
@@ -137,6 +153,7 @@ describe("convergence", () => {
           if (what === "type") peer.type(a, b, piece);
           else if (what === "receive") peer.receive((a % 3) + 1);
           else if (what === "drop") peer.reconnect();
+          else if (what === "undo" || what === "redo") peer.undo(what);
           else if (what === "comment") {
             server.appendOther("someone");
             for (const each of peers) each.fromServer.push(server.items[server.rev - 1] as Item);
@@ -239,20 +256,55 @@ describe("resend", () => {
 });
 
 describe("snapshots", () => {
-  it("keeps unconfirmed text over a snapshot of another lineage", () => {
+  it("carries what was typed over a snapshot of the same history", () => {
     const server = new FakeSession("one\ntwo\nthree");
     const peer = new Peer(server, "client-a");
     const edit = ChangeSet.of({ from: 7, insert: " mine" }, peer.shown.length);
     peer.shown = edit.apply(peer.shown);
     peer.session.local(edit);
     peer.flush();
-    const restored = new FakeSession("zero\none\ntwo\nfour");
-    restored.lineage = "L2";
-    Object.assign(server, restored);
+    server.append("other", 1, ChangeSet.of({ from: 0, insert: "zero\n" }, 13));
+    server.keptFrom = 1;
     peer.reconnect();
-    expect(peer.shown.toString()).toBe("zero\none\ntwo mine\nfour");
+    expect(peer.shown.toString()).toBe("zero\none\ntwo mine\nthree");
+    expect(peer.session.takeUnsent()).toBeNull();
     settle(server, [peer]);
     assertConverged(server, [peer]);
+  });
+
+  it("gives up what was typed when the history was replaced, and hands its words back once", () => {
+    const server = new FakeSession("one\ntwo\nthree");
+    const peer = new Peer(server, "client-a");
+    for (const [at, word] of [[3, " sent"], [8, " not"]] as const) {
+      const edit = ChangeSet.of({ from: at, insert: word }, peer.shown.length);
+      peer.shown = edit.apply(peer.shown);
+      peer.session.local(edit);
+      peer.flush();
+    }
+    peer.session.comment({ action: "add", text: "about this" }, { from: 0, to: 3, line: false });
+    peer.session.comment({ action: "resolve", thread: "t1" }, null);
+    server.restore("zero\nfour", "L2");
+    peer.reconnect();
+    expect(peer.shown.toString()).toBe("zero\nfour");
+    expect(peer.session.visible.toString()).toBe("zero\nfour");
+    expect(peer.session.takeUnsent()).toEqual({ edits: 2, text: " sent\n not", comments: ["about this"] });
+    expect(peer.session.takeUnsent()).toBeNull();
+    // What is about no place of the text is said all the same, under the next number.
+    expect(peer.session.waiting.map((entry) => entry.kind)).toEqual(["comment"]);
+    expect(JSON.parse(peer.session.resend() ?? "")).toMatchObject({ type: "comment", action: "resolve", thread: "t1", seq: 1 });
+  });
+
+  it("offers nothing that the replaced history had accepted", () => {
+    const server = new FakeSession("abc");
+    const peer = new Peer(server, "client-a");
+    peer.type(3, 0, 0);
+    peer.serverReads(false, []);
+    server.restore("abc", "L2");
+    peer.reconnect();
+    expect(peer.shown.toString()).toBe("abc");
+    expect(peer.session.takeUnsent()).toBeNull();
+    peer.type(0, 0, 1);
+    expect(JSON.parse(peer.session.resend() ?? "")).toMatchObject({ seq: 2, rev: 2 });
   });
 
   it("does not repeat what the snapshot contains already", () => {
@@ -266,6 +318,74 @@ describe("snapshots", () => {
     expect(peer.session.unconfirmed).toBe(0);
     peer.type(0, 0, 1);
     expect(JSON.parse(peer.session.resend() ?? "")).toMatchObject({ seq: 2 });
+  });
+});
+
+describe("undo and redo", () => {
+  it("go after what was typed before them, and what is typed meanwhile stays", () => {
+    const server = new FakeSession("");
+    const peers = [new Peer(server, "client-a"), new Peer(server, "client-b")];
+    const [a, b] = peers as [Peer, Peer];
+    a.type(0, 0, 0);
+    a.undo("undo");
+    a.type(1, 0, 2);
+    expect(a.session.waiting.map((entry) => entry.kind)).toEqual(["edit", "undo", "edit"]);
+    b.type(0, 0, 1);
+    b.serverReads(false, peers);
+    settle(server, peers);
+    assertConverged(server, peers);
+    expect(server.items.map((item) => item.kind)).toEqual(["edit", "edit", "undo", "edit"]);
+    expect(server.doc.toString()).toBe("ab\n");
+  });
+
+  it("keep the bytes of an unanswered undo over a reconnect", () => {
+    const server = new FakeSession("");
+    const peer = new Peer(server, "client-a");
+    peer.type(0, 0, 0);
+    peer.serverReads(false, [peer]);
+    peer.receive(9);
+    peer.undo("undo");
+    const first = peer.session.resend();
+    expect(JSON.parse(first ?? "")).toEqual({ type: "undo", session: "s", client: "client-a", seq: 2 });
+    peer.reconnect();
+    expect(peer.session.resend()).toBe(first);
+    settle(server, [peer]);
+    expect(server.doc.toString()).toBe("");
+  });
+
+  it("edits of one group join while they wait, others do not", () => {
+    const session = new TextSession("s", "client-a");
+    session.load({ lineage: "L", rev: 0, state: "", acked: 0 });
+    const type = (at: number, group: string | null): void => session.local(ChangeSet.of({ from: at, insert: "x" }, at), group);
+    type(0, "g1");
+    const sent = JSON.parse(session.send() ?? "") as EditMessage;
+    expect(sent).toMatchObject({ group: "g1", ops: [[[0, "x"]]] });
+    type(1, "g1");
+    type(2, "g1");
+    type(3, "g2");
+    expect(session.waiting).toHaveLength(3);
+    for (let i = 4; i < 60; i += 1) type(i, `g${i}`);
+    expect(session.waiting.length).toBeLessThanOrEqual(24);
+    expect(session.unconfirmed).toBe(60);
+  });
+});
+
+describe("a place that is to be commented on", () => {
+  it("moves with the text until its turn", () => {
+    const session = new TextSession("s", "client-a");
+    session.load({ lineage: "L", rev: 0, state: "abcdef", acked: 0 });
+    session.local(ChangeSet.of({ from: 0, insert: "XY" }, 6));
+    session.send();
+    // "cd" of the visible "XYabcdef".
+    session.comment({ action: "add", text: "why?" }, { from: 4, to: 6, line: false });
+    const other = { client: "b", user: "b", seq: 1, kind: "edit" };
+    session.receive({ ...other, rev: 1, op: [[0, "12"], 6] });
+    session.receive({ rev: 2, client: "client-a", user: "a", seq: 1, kind: "edit" });
+    session.receive({ ...other, rev: 3, seq: 2, op: [[2], 8] });
+    expect(session.confirmed.toString()).toBe("XYabcdef");
+    expect(JSON.parse(session.send() ?? "")).toEqual({
+      type: "comment", session: "s", client: "client-a", seq: 2, action: "add", text: "why?", anchor: { from: 4, to: 6 }, rev: 3,
+    });
   });
 });
 
@@ -287,7 +407,7 @@ describe("broken streams", () => {
     session.local(ChangeSet.of({ from: 0, insert: "BAD" }, 3));
     session.send();
     session.local(ChangeSet.of({ from: 6, insert: "good" }, 6));
-    const undo = session.dropInFlight();
+    const undo = session.dropHead()?.changes;
     expect(undo?.apply(textOf("BADabcgood")).toString()).toBe("abcgood");
     expect(session.visible.toString()).toBe("abcgood");
     expect(JSON.parse(session.send() ?? "")).toMatchObject({ seq: 1, ops: [[3, [0, "good"]]] });

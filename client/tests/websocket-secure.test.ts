@@ -35,7 +35,7 @@ class Screen {
       onChanges: (changes) => (this.shown = changes.apply(this.shown)),
       onStatus: (status) => (this.status = status),
       onPeers: (peers) => (this.peers = peers),
-      onRejected: (message, text) => this.rejected.push([message, text]),
+      onRejected: ({ message, text }) => void this.rejected.push([message, text]),
     });
   }
 

@@ -179,7 +179,9 @@ describe("run settings", () => {
 });
 
 describe("the status line", () => {
-  const text = { phase: "live", role: "editor", canWrite: true, unconfirmed: 0, rev: 1 } as const;
+  const text = {
+    phase: "live", role: "editor", canWrite: true, canComment: true, canManage: false, canUndo: false, canRedo: false, unconfirmed: 0, rev: 1,
+  } as const;
 
   it("tells the truth about the user's work", () => {
     expect(statusLine({ phase: "live", since: 0 }, text, 0).text).toBe("Live · all changes saved");

@@ -1,5 +1,6 @@
 /** What a connection is asked for, what it says about itself, and what its channels need of it. */
 import type { Pacer } from "./pacer";
+import type { ErrorFrame, ServerFrame } from "./protocol";
 
 /** Gives a valid JWT. With `fresh`, one that lives longer than the present one, where there is such a thing. */
 export type TokenProvider = (options: { fresh: boolean }) => Promise<string>;
@@ -44,9 +45,21 @@ export interface SecureWebSocketOptions {
   random?: () => number;
 }
 
+/** What the connection needs of a session's channel. */
+export interface Channel {
+  readonly unconfirmed: number;
+  connected(): void;
+  disconnected(code: number): void;
+  frame(frame: ServerFrame): void;
+  error(error: ErrorFrame): void;
+  close(): void;
+}
+
 /** What the channels need of the connection. */
 export interface Wire {
   readonly live: boolean;
+  /** The user the server signed in, once it said so. */
+  readonly user: string | null;
   readonly pacer: Pacer;
   readonly maxMessageBytes: number;
   /** Send one frame now. False when there is no live socket. */

@@ -1,5 +1,5 @@
 /**
- * The wire of `docs/protocol.md`, version 1: the frames a text session and the progress channels use.
+ * The wire of `docs/protocol.md`, version 1: what a client and the server say to each other.
  *
  * Offsets are UTF-16 code units, newline is `\n`, revisions count items from 1.
  */
@@ -15,15 +15,64 @@ export interface Since {
   rev: number;
 }
 
-/** One entry of a session's history. `op` is absent on an `edit` of our own: it is the acknowledgement. */
+/**
+ * One entry of a session's history. `op` is absent on an `edit` of our own: it is the acknowledgement. An op is
+ * read by the kind of document it is for.
+ */
 export interface Item {
   rev: number;
   client: string;
   user: string;
   seq: number;
   kind: string;
-  op?: Op;
+  op?: unknown;
+  comment?: CommentDetail;
   ts?: number;
+}
+
+/** What a thread is about. */
+export type Anchor = { line: number } | { from: number; to: number } | { gate: string };
+
+export type CommentAction = "add" | "reply" | "edit" | "resolve" | "reopen" | "delete";
+
+/** What a client says of a comment; the place of a new one is beside it. */
+export interface CommentFields {
+  action: CommentAction;
+  thread?: string;
+  comment?: string;
+  text?: string;
+}
+
+/** What a `comment` item says, with the names the server gave. */
+export interface CommentDetail {
+  action: CommentAction;
+  thread: string;
+  comment?: string;
+  text?: string;
+  anchor?: Anchor;
+  quote?: string;
+  /** Of a `line`: the positions it stands for. */
+  range?: [number, number];
+}
+
+export interface CommentEntry {
+  id: string;
+  user: string;
+  text: string;
+  ts: number;
+  edited_ts?: number;
+  deleted?: boolean;
+}
+
+export interface ThreadEntry {
+  id: string;
+  rev: number;
+  anchor: Anchor;
+  range?: [number, number];
+  quote: string;
+  orphaned: boolean;
+  resolved: boolean;
+  comments: CommentEntry[];
 }
 
 export interface PresenceState {
@@ -31,6 +80,8 @@ export interface PresenceState {
   color?: string;
   cursor?: number;
   selection?: [number, number][];
+  /** In a circuit session: the gates this user has selected. */
+  gates?: string[];
 }
 
 export interface PresenceEntry {
@@ -60,9 +111,12 @@ export interface Subscribed {
   acked?: number;
   role?: string;
   permissions?: string[];
-  state?: string;
+  state?: unknown;
   items?: Item[];
+  comments?: ThreadEntry[];
   presence?: Record<string, PresenceEntry | null>;
+  undo_depth?: number;
+  redo_depth?: number;
 }
 
 export interface Items {
@@ -151,6 +205,7 @@ export interface EditMessage {
   client: string;
   seq: number;
   rev: number;
+  group?: string;
   ops: Op[];
 }
 

@@ -6,7 +6,7 @@
  * `Sec-WebSocket-Protocol` and into `ping`: never into a URL, a log line, an error or the statistics.
  */
 import { Backoff } from "./backoff";
-import type { ConnectionState, ConnectionStatistics, Diagnosis, SecureWebSocketOptions, TokenProvider, Wire } from "./connection";
+import type { Channel, ConnectionState, ConnectionStatistics, Diagnosis, SecureWebSocketOptions, TokenProvider, Wire } from "./connection";
 import { Heartbeat } from "./heartbeat";
 import { Pacer } from "./pacer";
 import { ProgressChannel } from "./progress-channel";
@@ -36,7 +36,7 @@ export class SecureWebSocketClient implements Wire {
   readonly #token: TokenProvider;
   readonly #options: Omit<SecureWebSocketOptions, "token">;
   readonly #backoff: Backoff;
-  readonly #texts = new Map<string, TextChannel>();
+  readonly #sessions = new Map<string, Channel>();
   readonly #progress = new Map<string, ProgressChannel>();
   readonly #stateListeners = new Set<(state: ConnectionState) => void>();
   readonly #heartbeat = new Heartbeat({
@@ -89,7 +89,7 @@ export class SecureWebSocketClient implements Wire {
 
   get statistics(): ConnectionStatistics {
     let unacknowledged = 0;
-    for (const channel of this.#texts.values()) unacknowledged += channel.unconfirmed;
+    for (const channel of this.#sessions.values()) unacknowledged += channel.unconfirmed;
     const { pings: pingsSent, rttMs, smoothedRttMs } = this.#heartbeat;
     return { ...this.#stats, pingsSent, rttMs, smoothedRttMs, unacknowledged };
   }
@@ -123,21 +123,14 @@ export class SecureWebSocketClient implements Wire {
     this.#unlisten = undefined;
     this.#clearTimers();
     const socket = this.#release();
-    for (const channel of this.#texts.values()) channel.close();
+    for (const channel of this.#sessions.values()) channel.close();
     socket?.close(1000);
     this.#setState({ phase: "idle" });
   }
 
   /** Open a text session: what it loads, receives and acknowledges goes to `listener`. */
   openText(session: string, listener: TextChannelListener): TextChannel {
-    const existing = this.#texts.get(session);
-    if (existing) throw new Error(`session ${session} is open already: close it first`);
-    const channel = new TextChannel(this, session, listener, () => {
-      this.#texts.delete(session);
-    });
-    this.#texts.set(session, channel);
-    if (this.live) channel.connected();
-    return channel;
+    return this.#open(session, (closed) => new TextChannel(this, session, listener, closed));
   }
 
   /** Follow a progress channel (`job:<id>`, `training:<id>`); returns what ends it. */
@@ -166,6 +159,14 @@ export class SecureWebSocketClient implements Wire {
   /** The name this client writes into anything printed; there is nothing else to see. */
   toJSON(): object {
     return { session: this.#options.session, phase: this.#state.phase };
+  }
+
+  #open<C extends Channel>(session: string, make: (closed: () => void) => C): C {
+    if (this.#sessions.has(session)) throw new Error(`session ${session} is open already: close it first`);
+    const channel = make(() => this.#sessions.delete(session));
+    this.#sessions.set(session, channel);
+    if (this.live) channel.connected();
+    return channel;
   }
 
   async #attempt(): Promise<void> {
@@ -221,7 +222,7 @@ export class SecureWebSocketClient implements Wire {
     this.#settledTimer = setTimeout(() => this.#backoff.reset(), SETTLED_MS);
     this.#heartbeat.start(frame.heartbeat_ms);
     this.#scheduleTokenRefresh(frame.token_expires_at);
-    for (const channel of this.#texts.values()) channel.connected();
+    for (const channel of this.#sessions.values()) channel.connected();
     for (const channel of this.#progress.values()) channel.connected();
   }
 
@@ -237,7 +238,7 @@ export class SecureWebSocketClient implements Wire {
         break;
       case "error":
         if (frame.code === "rate_limited") this.#rateLimited(frame.retry_after_ms);
-        for (const channel of this.#texts.values()) channel.error(frame);
+        for (const channel of this.#sessions.values()) channel.error(frame);
         for (const channel of this.#progress.values()) channel.error(frame);
         return;
       default:
@@ -246,7 +247,7 @@ export class SecureWebSocketClient implements Wire {
     if ("channel" in frame && frame.channel !== undefined) {
       this.#progress.get(frame.channel)?.frame(frame);
     } else if ("session" in frame && frame.session !== undefined) {
-      this.#texts.get(frame.session)?.frame(frame);
+      this.#sessions.get(frame.session)?.frame(frame);
     }
   }
 
@@ -260,7 +261,7 @@ export class SecureWebSocketClient implements Wire {
     this.#clearTimers();
     this.#release()?.close();
     this.#stats.lastCloseCode = code;
-    for (const channel of this.#texts.values()) channel.disconnected(code);
+    for (const channel of this.#sessions.values()) channel.disconnected(code);
     for (const channel of this.#progress.values()) channel.disconnected();
     if (!this.#wanted) return;
 

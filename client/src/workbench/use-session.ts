@@ -17,7 +17,7 @@ export interface LiveSession {
   content: string;
 }
 
-const START: TextStatus = { phase: "loading", role: null, canWrite: false, unconfirmed: 0, rev: 0 };
+const START: TextStatus = { phase: "loading", role: null, canWrite: false, unconfirmed: 0, rev: 0, canComment: false, canManage: false, canUndo: false, canRedo: false };
 
 export function socketUrl(location: Pick<Location, "protocol" | "host">): string {
   return `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/ws/collaborate`;
@@ -74,7 +74,7 @@ export function useSession(options: {
         program.showPeers(all);
         setPeerList((old) => (sameFaces(old, all) ? old : [...all.values()]));
       },
-      onRejected: (message, lost) => latest.current.onRejected(message, lost),
+      onRejected: ({ message, text: lost }) => latest.current.onRejected(message, lost),
     });
     announce.current = () =>
       channel.announce(() => ({ name: latest.current.name, color: colorFor(identity.user), ...program.presence() }));
