@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -15,12 +17,18 @@ import psutil
 import pytest
 
 from cluster import processes
-from tests.chaos import faults
+from tests.chaos import faults, vanishing
+from tests.chaos.disks import mountable, small_disk
 from tests.chaos.faults import Scene
 from tests.chaos.people import Team, team
-from tests.conftest import Running, make_running
+from tests.conftest import Running, eventually, make_running
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+HEARTBEAT_MS = 2_000
+DISK = "disk"
+# As large as a message may be, and more of them than all buffers on the way can hold.
+PASTED = "x" * 90_000
+MOST_PASTED = 400
 Harm = Callable[[Scene, Team], Awaitable[None]]
 FAST = {"RATE_LIMIT_PER_SECOND": "1000", "RATE_LIMIT_PER_MINUTE": "60000"}
 
@@ -28,12 +36,16 @@ FAST = {"RATE_LIMIT_PER_SECOND": "1000", "RATE_LIMIT_PER_MINUTE": "60000"}
 @pytest.fixture(scope="module")
 def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A SynQ to be broken by one test after the other; each leaves it running."""
-    running = make_running(tmp_path_factory.mktemp("breakable"), **FAST)
-    running.start()
-    try:
+    directory = tmp_path_factory.mktemp("breakable")
+    with contextlib.ExitStack() as stack:
+        variables = {**FAST, "WEBSOCKET_HEARTBEAT_INTERVAL": str(HEARTBEAT_MS)}
+        if mountable():
+            disk = stack.enter_context(small_disk(directory / DISK, 256))
+            variables["DATABASE_URL"] = f"sqlite:///{disk}/synq.db"
+        running = make_running(directory, **variables)
+        running.start()
+        stack.callback(running.stop)
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.mark.parametrize(
@@ -68,6 +80,61 @@ async def test_a_stopped_owner_that_wakes_changes_nothing(breakable: Running) ->
         finally:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.resume()
+        await people.recovered(10)
+        await people.check()
+
+
+async def test_a_full_disk_acknowledges_nothing_and_goes_on_when_there_is_room(
+    breakable: Running,
+) -> None:
+    if not mountable():
+        pytest.skip("needs root, to mount a small file system")
+    scene = Scene(breakable, random.Random("disk"), disk=breakable.data_dir / DISK)
+    async with team(breakable, "disk") as people:
+        await people.recovered(10)
+        await faults.disk_full(scene, people)
+        await people.recovered(30)
+        await people.check()
+
+
+async def test_a_reader_that_does_not_read_slows_nobody_and_comes_back(breakable: Running) -> None:
+    """It is closed when it is 1 MiB behind what the system's own buffers take."""
+    async with team(breakable, "stalled", users=("alice", "bob", "carol")) as people:
+        stalled, writer, other = people.editors
+        people.idle |= {stalled, writer}
+        stalled.present({"cursor": 1})
+        await eventually(lambda: other.presence.get(stalled.client) is not None)
+        before = [await people.recovered(10, [other]) for _ in range(20)]
+        stalled.reading.clear()
+        reconnects, meanwhile = stalled.reconnects, []
+        while other.presence[stalled.client] is not None:
+            # What is pasted goes again, so that the document stays small.
+            writer.insert(0, PASTED)
+            writer.delete(0, len(PASTED))
+            await writer.settle(20)
+            meanwhile.append(await people.recovered(10, [other]))
+            assert len(meanwhile) < MOST_PASTED, "it was never closed"
+        people.idle.clear()
+        stalled.reading.set()
+        await people.recovered(30)
+        assert stalled.reconnects > reconnects
+        assert sorted(meanwhile)[len(meanwhile) // 2] < 10 * sorted(before)[len(before) // 2]
+        await people.check()
+
+
+async def test_a_peer_that_vanished_is_dropped_after_two_heartbeats(breakable: Running) -> None:
+    async with team(breakable, "vanished") as people:
+        editor = people.editors[0]
+        process = await vanishing.start(breakable, editor.session, "carol")
+        try:
+            await eventually(lambda: editor.presence.get(vanishing.CLIENT) is not None)
+            process.send_signal(signal.SIGSTOP)
+            start = time.monotonic()
+            await eventually(lambda: editor.presence[vanishing.CLIENT] is None, 10)
+            assert HEARTBEAT_MS < 1_000 * (time.monotonic() - start) < 2 * HEARTBEAT_MS + 2_000
+        finally:
+            process.kill()
+            process.communicate()
         await people.recovered(10)
         await people.check()
 
