@@ -71,22 +71,15 @@ class SynQ:
         self.api = f"http://127.0.0.1:{port}"
         self.urls = [self.api]
         limits = {"RATE_LIMIT_PER_SECOND": "1000000", "RATE_LIMIT_PER_MINUTE": "60000000"}
-        command = [_script("synq"), "up", "--port", str(port), "--data-dir", str(self.data_dir)]
-        self._up = subprocess.Popen(
-            command,
-            env=os.environ | limits | environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            start_new_session=True,  # Ctrl-C is ours to pass on, after the last sample
-        )
-        try:
-            self._wait()
-            if environment.get("SYNQ_EDGE") == "direct":
-                self.urls = self._replicas()
-        except BaseException:
-            self.stop()
-            raise
+        self._environment = os.environ | limits | environment
+        self._command = [_script("synq"), "up", "--port", str(port)]
+        self._command += ["--data-dir", str(self.data_dir)]
+        self._start()
+
+    def restart(self) -> None:
+        """Stop it and start it again on the same data."""
+        self._halt()
+        self._start()
 
     def tokens(self, count: int) -> list[str]:
         """Issue tokens as ``synq token`` does."""
@@ -98,7 +91,30 @@ class SynQ:
         return [psutil.Process(self._up.pid), *processes.marked(self.data_dir)]
 
     def stop(self) -> None:
-        """Stop it as Ctrl-C would; what is left after that, by its mark."""
+        """Stop it and remove its data."""
+        self._halt()
+        self._log.close()
+        shutil.rmtree(self.data_dir, ignore_errors=True)
+
+    def _start(self) -> None:
+        self._up = subprocess.Popen(
+            self._command,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            start_new_session=True,  # Ctrl-C is ours to pass on, after the last sample
+        )
+        try:
+            self._wait()
+            if self._environment.get("SYNQ_EDGE") == "direct":
+                self.urls = self._replicas()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _halt(self) -> None:
+        """End it as Ctrl-C would; what is left after that, by its mark."""
         self._up.terminate()
         try:
             self._up.wait(STOP_TIMEOUT_S)
@@ -106,8 +122,6 @@ class SynQ:
             self._up.kill()
             self._up.wait()
         processes.end_marked(self.data_dir)
-        self._log.close()
-        shutil.rmtree(self.data_dir, ignore_errors=True)
 
     def _replicas(self) -> list[str]:
         """Return the sockets' replicas' own addresses."""
