@@ -20,8 +20,8 @@ Channel = Annotated[str, Meta(pattern="^[a-z]{1,16}:[A-Za-z0-9_-]{1,64}$")]
 # 2^53: what JavaScript counts exactly.
 Seq = Annotated[int, Meta(ge=1, le=2**53)]
 Rev = Annotated[int, Meta(ge=0, le=2**53)]
-# Sections of text, or primitives of a circuit; the session's kind reads them (`actors.ot.kinds`).
-Op = list[int | list[int | str] | dict[str, Any]]
+# Sections of a text, or primitives of a circuit; the session's kind reads them (`actors.ot.kinds`).
+Op = list[Any]
 Text = Annotated[str, Meta(max_length=2**20)]
 Name = Annotated[str, Meta(max_length=64)]
 

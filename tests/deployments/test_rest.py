@@ -18,6 +18,14 @@ API = "/api/v1/collaboration"
 OPEN = {"/livez", "/readyz", "/api/v1/version", "/api/v1/auth/guest", "/", "/s/{session_id}"}
 
 
+BODIES = {
+    "participants": {"role": "viewer"},
+    "invites": {"role": "viewer"},
+    "restore": {"rev": 0},
+    "convert": {"to": "circuit"},
+}
+
+
 async def make(http: httpx.AsyncClient, **more: Any) -> dict[str, Any]:
     answer = await http.post(f"{API}/sessions", json={"name": "test", **more})
     assert answer.status_code == 201, answer.text
@@ -51,9 +59,13 @@ async def test_what_one_may_not_see_is_404(synq: Running) -> None:
         for method, path in [
             ("GET", ""), ("GET", "/state"), ("GET", "/history"), ("POST", "/join"),
             ("DELETE", ""), ("GET", "/participants"), ("POST", "/leave"),
+            ("PUT", "/participants/bob"), ("DELETE", "/participants/bob"), ("POST", "/invites"),
+            ("POST", "/restore"), ("POST", "/fork"), ("POST", "/convert"),
+            ("GET", "/export?format=json"),
         ]:  # fmt: skip
-            hidden = await mallory.request(method, f"{API}/sessions/{private}{path}")
-            absent = await mallory.request(method, f"{API}/sessions/nothing-here{path}")
+            body = BODIES.get(path.split("/")[1] if path else "")
+            hidden = await mallory.request(method, f"{API}/sessions/{private}{path}", json=body)
+            absent = await mallory.request(method, f"{API}/sessions/nothing-here{path}", json=body)
             assert hidden.status_code == absent.status_code == 404, (method, path)
             strip = re.compile(rf"{private}|nothing-here")
             assert strip.sub("", hidden.text) == strip.sub("", absent.text)
@@ -79,7 +91,9 @@ async def test_joining_a_public_session(synq: Running) -> None:
         {"name": "bidi \u202e"},
         {"name": 5},
         {"name": "n", "kind": "picture"},
-        {"name": "n", "kind": "circuit"},
+        {"name": "n", "kind": "circuit", "content": {"qubits": -1, "clbits": 0, "gates": {}}},
+        {"name": "n", "kind": "circuit", "content": "OPENQASM 3.0;"},
+        {"name": "n", "kind": "text", "content": {"qubits": 1, "clbits": 0, "gates": {}}},
         {"name": "n", "visibility": "secret"},
         {"name": "n", "public_role": "owner"},
         {"name": "n", "content": 5},

@@ -161,8 +161,8 @@ async def test_every_malformed_frame_is_answered_and_hurts_nobody(synq: Running)
             ("{", "invalid_message"),
             (b"\x00\x01", "invalid_message"),
             ("[1]", "invalid_message"),
-            ('{"type":"comment"}', "unknown_type"),
-            ('{"type":"undo"}', "unknown_type"),
+            ('{"type":"comment"}', "invalid_message"),
+            ('{"type":"shout"}', "unknown_type"),
             (big, "too_large"),
         ]:
             await bad.send(frame)

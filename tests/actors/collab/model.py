@@ -378,6 +378,14 @@ class World:
             for message in ([client.sent] if client.sent else []) + client.comments_sent:
                 self._send(client, message)
 
+    def repeat(self, client: Client, seq: int) -> None:
+        """Send an accepted message once more; an edit's first number names it."""
+        message = client.said.get(seq)
+        if message is not None:
+            self._up[client.socket].append(
+                decode(json.dumps({"session": "s", "client": client.name, **message}))
+            )
+
     def undo(self, client: Client, kind: str) -> None:
         message = client.take_back(kind)
         if message is not None:

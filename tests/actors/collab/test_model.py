@@ -51,7 +51,10 @@ class Session(RuleBasedStateMachine):
 
     @rule(who=st.integers(0, CLIENTS - 1))
     def duplicate(self, who: int) -> None:
-        self.world.resend(self.client(who))
+        """Say something again that was accepted, as one does who never heard of it."""
+        client = self.client(who)
+        if client.live and client.acked:
+            self.world.repeat(client, self.rng.choice(list(client.acked)))
 
     @rule(who=st.integers(0, CLIENTS - 1), kind=st.sampled_from(["undo", "redo"]))
     def take_back(self, who: int, kind: str) -> None:
@@ -171,13 +174,13 @@ WEIGHTS = {
 
 
 @pytest.mark.parametrize("machine", [Session, CircuitSession])
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(5))
 def test_long_runs(machine: type[Session], seed: int) -> None:
     """Hundreds of steps, as they would come: mostly typing, now and then a fault."""
     rng = random.Random(seed)
     run = machine()
     run.begin(seed)
-    for _step in range(1_500):
+    for _step in range(800):
         (name,) = rng.choices(list(WEIGHTS), list(WEIGHTS.values()))
         match name:
             case "arrive" | "deliver":
