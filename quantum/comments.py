@@ -16,11 +16,12 @@ from typing import Any
 
 from cluster.errors import InvalidInput
 from quantum.counting import Scan, statements
-from quantum.expression import parse, plain, spell
+from quantum.expression import Expression, parse, plain, spell
 
 _START = re.compile(r"//|/\*")
 _DECLARATION = re.compile(r"(?:qreg|qubit)\b")
 _CALL = re.compile(r"(?:if\s*\([^()]*\)\s*)?(?P<name>[^\W\d]\w*)\s*\(")
+_FRACTION = re.compile(r"-?(?:[0-9]+\*)?pi(?:/[0-9]+)?")
 # Qiskit's native importer of OpenQASM 3 makes of it a `u` that turns by nothing.
 _IDENTITY = re.compile(r"id\b")
 # Statements that make no gate; what stands above them belongs to the next one that does.
@@ -42,11 +43,13 @@ class Mark:
         lines: comments without their signs; an empty one is an empty line.
         name: the gate it applies, where the parsed gate alone does not say what was written.
         params: its parameters, where a document can keep them and their values do not say enough.
+        meanings: the same, parsed.
     """
 
     lines: list[str] = field(default_factory=list)
     name: str = ""
     params: tuple[str, ...] = ()
+    meanings: tuple[Expression, ...] = ()
 
 
 @dataclass(slots=True)
@@ -108,13 +111,13 @@ def mark(text: str, found: Scan) -> Marked:
             if not qubit and _DECLARATION.match(statement.text):
                 qubit = _first_qubit(found)
             continue
-        name, params = _parameters(statement.text)
+        name, params, meanings = _parameters(statement.text)
         lines, carried = carried + statement.above, []
         if lines or name:
             parts.append(source[position : statement.offset])
             parts.append(f"U({angle!r}, {len(marks)}, 0) {qubit}; ")
             position = statement.offset
-            marks.append(Mark(lines, name, params))
+            marks.append(Mark(lines, name, params, meanings))
     parts.append(source[position:])
     rest = [line for line in carried + after if line]
     return Marked("".join(parts), marks, angle, inside, len(rest))
@@ -224,13 +227,14 @@ def _layout(
     return beside, above
 
 
-def _parameters(text: str) -> tuple[str, tuple[str, ...]]:
-    """Return the gate a statement applies and its parameters, if a document would write them so."""
+def _parameters(text: str) -> tuple[str, tuple[str, ...], tuple[Expression, ...]]:
+    """Return the gate a statement applies and its parameters, if a document would keep them so."""
+    nothing: tuple[str, tuple[str, ...], tuple[Expression, ...]] = ("", (), ())
     if _IDENTITY.match(text):
-        return "id", ()
+        return "id", (), ()
     match = _CALL.match(text)
     if match is None or match["name"] in ("if", "for", "while", "switch"):
-        return "", ()
+        return nothing
     params: list[str] = []
     depth, start = 0, match.end()
     for index in range(start, len(text)):
@@ -241,24 +245,26 @@ def _parameters(text: str) -> tuple[str, tuple[str, ...]]:
             if sign == ")":
                 break
         depth += (sign in "([") - (sign in ")]")
-    kept = tuple(_kept(param) for param in params)
-    if not all(kept) or all(_spells_itself(param) for param in kept):
-        return "", ()
-    return match["name"], kept
-
-
-def _kept(param: str) -> str:
-    """Return an expression of a program as a document writes it, or nothing if it cannot."""
+    if all(map(plain, params)):
+        return nothing
     for there, here in (("^", "**"), ("euler", "e"), ("ℇ", "e"), ("log(", "ln(")):
-        param = param.replace(there, here)
+        params = [param.replace(there, here) for param in params]
     try:
-        parse(param)
+        meanings = tuple(map(parse, params))
     except InvalidInput:
-        return ""
-    return param
+        return nothing
+    if all(map(_spells_itself, params, meanings)):
+        return nothing
+    return match["name"], tuple(params), meanings
 
 
-def _spells_itself(param: str) -> bool:
+def _spells_itself(param: str, meaning: Expression) -> bool:
     """Whether the value alone brings this expression back."""
-    value = parse(param).value
-    return value is not None and (plain(param) or spell(value) == param)
+    if plain(param):
+        return True
+    # Looking for a fraction is dear; most expressions do not look like one.
+    return (
+        meaning.value is not None
+        and bool(_FRACTION.fullmatch(param))
+        and (spell(meaning.value) == param)
+    )

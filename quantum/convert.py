@@ -43,7 +43,7 @@ from quantum.document import (
     Condition,
     Gate,
 )
-from quantum.expression import parse, plain, spell
+from quantum.expression import Expression, parse, plain, spell
 from quantum.gates import GATES, instruction
 from quantum.limits import BadCircuit, Limits
 from quantum.positions import positions
@@ -228,11 +228,12 @@ class _Walk:
         for item in circuit.data:
             self._operation(
                 item.operation,
-                replace(
-                    frame,
-                    qubits=[qubits[bit] for bit in item.qubits],
-                    clbits=[clbits[bit] for bit in item.clbits],
-                    bits=clbits,
+                _Frame(
+                    [qubits[bit] for bit in item.qubits],
+                    [clbits[bit] for bit in item.clbits],
+                    frame.condition,
+                    frame.asked,
+                    clbits,
                 ),
             )
 
@@ -381,19 +382,20 @@ class _Walk:
         written = self._mark.params if len(self._mark.params) == len(op.params) else ()
         if written and _is_called(op.name, self._mark.name):
             values = [_bound(param, self._free) for param in op.params]
-            if all(self._means(text, value) for text, value in zip(written, values, strict=True)):
+            if all(map(self._means, self._mark.meanings, values)):
                 return tuple(
                     value if plain(text) else text
                     for text, value in zip(written, values, strict=True)
                 )
         return tuple(self._param(param) for param in op.params)
 
-    def _means(self, text: str, value: float) -> bool:
-        expression = parse(text)
+    def _means(self, expression: Expression, value: float) -> bool:
         if not expression.free <= self._free.keys():
             return False
         try:
-            meant = expression.evaluate(self._free)
+            meant = expression.value
+            if meant is None:
+                meant = expression.evaluate(self._free)
             return math.isclose(meant, value, rel_tol=1e-12, abs_tol=1e-15)
         except (ArithmeticError, ValueError, TypeError):
             return False
@@ -401,7 +403,7 @@ class _Walk:
     def _param(self, param: Any) -> float | str:
         if isinstance(param, ParameterExpression) and param.parameters:
             text = str(param)
-            if not self._means(text, _bound(param, self._free)):
+            if not self._means(parse(text), _bound(param, self._free)):
                 raise InvalidInput(f"the parameter {text!r:.80} has no place in a circuit session")
             return text
         value = float(param)
