@@ -13,7 +13,10 @@ NPM = PATH="$(NODE):$$PATH" node "$(NODE)/../lib/node_modules/npm/bin/npm-cli.js
 	--prefix client --no-fund --no-audit --loglevel=error
 CLIENT_SOURCES := $(shell find client/src client/index.html client/*.ts client/*.json -type f 2>/dev/null)
 
-.PHONY: help run test check bench clean install page
+# Everything that `make bench` runs; bench-oracle, a million cases, takes ten minutes alone.
+BENCHES := collab fanout saturation crowd idle joining replay
+
+.PHONY: help run test check bench clean install page $(addprefix bench-,$(BENCHES) oracle)
 
 help: ## show what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,8 +35,12 @@ check: dev $(STAMPS)/npm ## style, types and the rooms' arrows
 	$(BIN)/lint-imports
 	$(NPM) run --silent typecheck
 
-bench: dev ## print ratios against peers run in the same minute
-	$(BIN)/python -m benchmarks.collab
+bench: dev ## print ratios against peers run in the same minute (or bench-fanout, bench-idle, …)
+	@for name in $(BENCHES); do \
+		printf '\n## %s\n\n' "$$name"; $(BIN)/python -m "benchmarks.$$name" || exit 1; done
+
+$(addprefix bench-,$(BENCHES) oracle): bench-%: dev
+	$(BIN)/python -m benchmarks.$*
 
 clean: ## remove what was built and installed; your data stays
 	rm -rf $(VENV) $(STAMPS) build *.egg-info client/node_modules client/dist benchmarks/peers/node_modules

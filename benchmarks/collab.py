@@ -21,7 +21,7 @@ NOTES = (
 
 def main() -> None:
     """Run the rounds."""
-    parser = running.options("collab", __doc__)
+    parser = running.options("collab", __doc__, seconds=6.0)
     parser.add_argument("--rates", type=int, nargs="+", default=[500, 2_000, 4_000])
     parser.add_argument("--servers", nargs="+", choices=SERVERS, default=SERVERS)
     chosen = parser.parse_args()

@@ -16,7 +16,7 @@ USERS = 5
 
 def main() -> None:
     """Run the rounds."""
-    parser = running.options("crowd", __doc__)
+    parser = running.options("crowd", __doc__, rounds=1)
     parser.add_argument("--sockets", type=int, default=10_000)
     parser.add_argument("--rates", type=int, nargs="+", default=[500, 1_000, 2_000])
     parser.add_argument("--replicas", type=int, default=2)

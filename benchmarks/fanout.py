@@ -14,7 +14,7 @@ QUIET = Crowd("5 quiet sessions of 2", 5, 2, 20)
 
 def main() -> None:
     """Run the rounds."""
-    parser = running.options("fanout", __doc__)
+    parser = running.options("fanout", __doc__, seconds=6.0)
     parser.add_argument("--users", type=int, default=500)
     parser.add_argument("--rates", type=int, nargs="+", default=[100])
     parser.add_argument("--servers", nargs="+", choices=SERVERS, default=SERVERS)

@@ -175,8 +175,8 @@ def schedule(orders: Orders, start: float, end: float) -> list[tuple[float, int]
 async def _gather(orders: Orders) -> list[Gathering]:
     gatherings = []
     tokens = iter(orders.tokens)
-    for crowd in orders.crowds:
-        label = f"{crowd.name}-{orders.seed}"
+    for place, crowd in enumerate(orders.crowds):
+        label = f"bench-{orders.seed}-{place}"
         if orders.target == "synq":
             names = await create_sessions(orders.api, orders.tokens[0], crowd.rooms, PROGRAM)
         else:

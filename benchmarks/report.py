@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -59,8 +60,10 @@ def markdown(results: dict[str, Any]) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; what is no number stands left."""
-    numbers = [all(row[i][:1].isdigit() for row in rows) for i in range(len(head))]
+    """Return a Markdown table; columns with numbers stand right."""
+    numbers = [
+        any(re.fullmatch(r"[-+≥ \d.,/%]+", row[i]) for row in rows) for i in range(len(head))
+    ]
     rules = ["---:" if number else "---" for number in numbers]
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, rules, *rows))
 
