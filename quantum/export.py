@@ -19,9 +19,10 @@ from qiskit.circuit import ControlFlowOp, IfElseOp, Parameter, ParameterExpressi
 from qiskit.exceptions import QiskitError
 
 from cluster.errors import InvalidInput
-from quantum.convert import UNSAYABLE, Flat, flatten
+from quantum.convert import Flat, flatten
 from quantum.document import Circuit, Gate
 from quantum.expression import FUNCTIONS, parse
+from quantum.flatten import UNSAYABLE
 from quantum.gates import instruction
 from quantum.limits import BadCircuit, Limits
 from quantum.read import read
