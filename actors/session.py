@@ -19,10 +19,11 @@ import ray
 
 from actors import log as records
 from actors import wire
-from actors.collab import room as effects
+from actors.collab import effects
+from actors.collab.effects import Address, Joining, LookUp, Subscriber, Waiting
 from actors.collab.messages import nack_frame
 from actors.collab.presence import PRESENCE_INTERVAL_MS
-from actors.collab.room import Address, Joining, LookUp, Room, Subscriber, Waiting, answer_known
+from actors.collab.room import Room, answer_known
 from actors.stream import Offer, Stream, StreamServer
 from cluster.errors import Conflict, SynqError
 from cluster.identity.roles import PERMISSIONS, Role
@@ -484,6 +485,11 @@ class SessionActor:
     async def pid(self) -> int:
         """Return the process id; for operators and fault tests."""
         return os.getpid()
+
+    async def node(self) -> str:
+        """Return the id of the Ray node it runs on."""
+        node: str = ray.get_runtime_context().get_node_id()
+        return node
 
 
 def _session_of(message: wire.ToActor) -> str:

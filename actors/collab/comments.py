@@ -1,8 +1,6 @@
-"""Comment threads of one session, and the places they are about, which move with the document.
+"""Comment threads of one session, about places (`anchors`) that move with the document.
 
-A fold of the history, like everything else: a comment is an item, its names come from its rev, and
-an anchor is carried along by every op. Text whose place is gone leaves its thread ``orphaned`` with
-the words it was about; where an undo brings exactly these back, the thread finds its place again.
+A fold of the history, like everything else: a comment is an item, and its names come from its rev.
 """
 
 from __future__ import annotations
@@ -10,43 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from actors.collab.anchors import Anchor, placed
 from actors.collab.history import Item
 from actors.collab.messages import Comment
-from actors.ot.circuit import Circuit
 from actors.ot.kinds import State
-from actors.ot.text import ChangeSet, from_units, to_units
+from actors.ot.text import from_units
 from cluster.errors import Forbidden, InvalidInput, TooLarge
 
 MAX_TEXT_BYTES = 5_120
-# Of the words an anchor is about, so many are kept.
-MAX_QUOTE = 200
 # Comments of one session; they are all in memory and in every first answer.
 MAX_COMMENTS = 5_000
 
 ACTIONS = ("add", "reply", "edit", "resolve", "reopen", "delete")
-
-
-@dataclass(slots=True)
-class Anchor:
-    """What a thread is about: a range of text, the line it began as, or a gate.
-
-    ``start`` and ``end`` are positions in the document as it is now.
-    """
-
-    kind: str
-    start: int = 0
-    end: int = 0
-    gate: str = ""
-    quote: str = ""
-    orphaned: bool = False
-
-    def public(self, state: State) -> dict[str, Any]:
-        """Return it as clients know it."""
-        if self.kind == "gate":
-            return {"gate": self.gate}
-        if self.kind == "line":
-            return {"line": state.count("\n", 0, self.start) + 1}
-        return {"from": self.start, "to": self.end}
 
 
 @dataclass(slots=True)
@@ -127,16 +100,12 @@ class Comments:
             return
         returns = item.kind in ("undo", "redo", "restore")
         for thread in self._threads.values():
-            anchor = thread.anchor
-            if anchor.kind == "gate":
-                anchor.orphaned = anchor.gate not in state.gates
-            else:
-                _move(anchor, item.op, state if returns else None)
+            thread.anchor.move(item.op, state, returns=returns)
 
     def _say(self, item: Item, detail: dict[str, Any]) -> None:
         action = detail["action"]
         if action == "add":
-            self._threads[detail["thread"]] = Thread(_anchor_of(detail), item.rev)
+            self._threads[detail["thread"]] = Thread(placed(detail), item.rev)
         thread = self._threads.get(detail["thread"])
         if thread is None:  # its last comment was deleted
             return
@@ -215,106 +184,6 @@ class Comments:
             )
             book._where |= dict.fromkeys(comments, name)
         return book
-
-
-def place(value: dict[str, Any], state: State, kind: str) -> Anchor:
-    """Return the place that a message's ``anchor`` names in ``state``.
-
-    Raises:
-        InvalidInput: not one of the forms, of the other kind of session, or not in the document.
-    """
-    if kind == "circuit":
-        gate = value.get("gate")
-        if value.keys() != {"gate"} or not isinstance(gate, str) or gate not in state.gates:
-            raise InvalidInput(f"expected an anchor of {{gate}}, a gate's id, got {value!r:.80}")
-        return Anchor("gate", gate=gate, quote=_quote_gate(state, gate))
-    if value.keys() == {"line"}:
-        start, end = _line(value["line"], state)
-        name = "line"
-    elif value.keys() == {"from", "to"}:
-        start, end = value["from"], value["to"]
-        if type(start) is not int or type(end) is not int or not 0 <= start < end <= len(state):
-            raise InvalidInput(
-                f"expected 0 ≤ from < to ≤ {len(state)}, got {start!r:.20} and {end!r:.20}"
-            )
-        name = "range"
-    else:
-        raise InvalidInput(f"expected an anchor of {{line}} or {{from, to}}, got {value!r:.80}")
-    quote = _quote(state, start, end)
-    return Anchor(name, start, end, quote=quote.rstrip("\n") if name == "line" else quote)
-
-
-def _anchor_of(detail: dict[str, Any]) -> Anchor:
-    """Return the place of an accepted comment, in the document it was accepted for."""
-    value, quote = detail["anchor"], detail["quote"]
-    if "gate" in value:
-        return Anchor("gate", gate=value["gate"], quote=quote)
-    if "line" in value:
-        start, end = detail["range"]
-        return Anchor("line", start, end, quote=quote)
-    return Anchor("range", value["from"], value["to"], quote=quote)
-
-
-def move(anchor: Anchor, items: list[Item]) -> Anchor:
-    """Carry a place of a past text along ``items``; gates are known by name and stay.
-
-    Raises:
-        InvalidInput: what it is about is gone.
-    """
-    for item in items:
-        if item.op is not None and anchor.kind != "gate":
-            _move(anchor, item.op, None)
-    if anchor.orphaned:
-        raise InvalidInput("what the anchor is about was deleted meanwhile")
-    return anchor
-
-
-def _move(anchor: Anchor, op: Any, returns_in: State | None) -> None:
-    """Carry ``anchor`` over ``op``; its text may return where the document after it is given."""
-    if isinstance(op, ChangeSet):
-        held = anchor.end > anchor.start
-        start = op.map_pos(anchor.start, 1)
-        end = max(start, op.map_pos(anchor.end, -1))
-        if anchor.orphaned or (held and start == end):
-            anchor.orphaned = True
-            # Where the text was: an undo puts it back there, among what was deleted with it.
-            start, stop = op.map_pos(anchor.start, -1), op.map_pos(anchor.start, 1)
-            quote = to_units(anchor.quote)
-            found = -1
-            if returns_in is not None and 0 < len(quote) < MAX_QUOTE:
-                found = returns_in.find(quote, start, stop)
-            if found >= 0:
-                anchor.orphaned, start = False, found
-            end = start if anchor.orphaned else start + len(quote)
-        anchor.start, anchor.end = start, end
-
-
-def _line(number: Any, units: str) -> tuple[int, int]:
-    lines = units.count("\n") + 1
-    if type(number) is not int or not 1 <= number <= lines:
-        raise InvalidInput(f"expected a line from 1 to {lines}, got {number!r:.20}")
-    start = 0
-    for _ in range(number - 1):
-        start = units.index("\n", start) + 1
-    end = units.find("\n", start)
-    # With its line break, so that an empty line has something that can go.
-    return start, len(units) if end < 0 else end + 1
-
-
-def _quote(units: str, start: int, end: int) -> str:
-    end = min(end, start + MAX_QUOTE)
-    if end < len(units) and end > start and "\ud800" <= units[end - 1] <= "\udbff":
-        end -= 1
-    try:
-        return from_units(units[start:end])
-    except InvalidInput:  # an edge inside a surrogate pair
-        raise InvalidInput("the anchor splits a surrogate pair") from None
-
-
-def _quote_gate(circuit: Circuit, gate: str) -> str:
-    found = circuit.gates[gate]
-    params = f"({', '.join(map(str, found.params))})" if found.params else ""
-    return f"{found.name}{params} {', '.join(map(str, found.qubits))}"
 
 
 def _text(text: str | None) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from actors.collab import comments
+from actors.collab import anchors
 from actors.collab.comments import Comments
 from actors.collab.history import Item, Ring, encoded
 from actors.collab.messages import Change, Comment, Edit, Redo, Undo, encode
@@ -286,7 +286,7 @@ class Sequencer:
             if self.kind is TEXT:
                 for item in reversed(missed):
                     state = state if item.op is None else item.inverse.apply(state)
-            anchor = comments.move(comments.place(message.anchor, state, self.kind.name), missed)
+            anchor = anchors.carried(anchors.place(message.anchor, state, self.kind.name), missed)
         detail = self.comments.read(message, user, self.state, manages=manages, anchor=anchor)
         rev = self.rev + 1
         if message.action in ("add", "reply"):

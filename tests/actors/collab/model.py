@@ -16,9 +16,10 @@ from typing import Any
 import msgspec
 
 from actors import log as records
-from actors.collab import room as effects
+from actors.collab import effects
+from actors.collab.effects import Address, Joining, Subscriber, Waiting
 from actors.collab.messages import Change, Since, Subscribe, Sync, decode
-from actors.collab.room import Address, Joining, Room, Subscriber, Waiting, answer_known
+from actors.collab.room import Room, answer_known
 from actors.ot.kinds import KINDS, Kind
 from cluster.storage.items import SnapshotValues, Stored
 

@@ -44,7 +44,7 @@ HALF_A_PAIR = json.dumps({**EDIT, "ops": [[[0, "\ud800"]]]})
         (json.dumps({**EDIT, "client": "short"}), "invalid_message", None),
         (json.dumps({**EDIT, "client": "with space"}), "invalid_message", None),
         (json.dumps({**EDIT, "ops": []}), "invalid_message", None),
-        (json.dumps({**EDIT, "ops": [[None]]}), "invalid_message", None),
+        (json.dumps({**EDIT, "ops": [5]}), "invalid_message", None),
         (json.dumps({**EDIT, "id": "x" * 65}), "invalid_message", None),
         ('{"type":"subscribe","session":"s"}', "invalid_message", None),
         ('{"type":"subscribe"}', "invalid_message", None),

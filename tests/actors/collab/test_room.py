@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.collab import room as effects
+from actors.collab import effects
+from actors.collab.effects import Address, Subscriber
 from actors.collab.messages import Edit, Presence, Since, Sync
 from actors.collab.presence import PRESENCE_TTL_MS
-from actors.collab.room import Address, Room, Subscriber
+from actors.collab.room import Room
 from actors.collab.sequencer import Sequencer
 
 A, B = "client-a", "client-b"
