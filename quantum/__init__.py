@@ -7,9 +7,9 @@ complaints into diagnostics with lines and columns; ``plan`` chooses a simulatio
 what does not fit in memory before any of it is allocated; ``simulate`` runs one circuit on Aer,
 ``tasks`` a batch on Ray. ``drawing`` lays a circuit out for a page.
 
-``document`` is the circuit that people edit together, over the table of ``gates`` and the arithmetic
-of ``expression``. ``convert`` makes one of a program, ``write`` a program of one, ``export`` a file of
-either.
+``document`` is the circuit that people edit together, over the table of ``gates`` and the
+arithmetic of ``expression``. ``convert`` makes one of a program, ``write`` a program of one,
+``export`` a file of either.
 
 Bit order is Qiskit's everywhere: the rightmost character of an outcome is bit 0 of the register
 declared first, and registers are separated by spaces. No storage, no HTTP. See
