@@ -207,7 +207,7 @@ class Sequencer:
         return Accepted(items)
 
     def _map(self, edit: Edit, missed: list[Item]) -> list[Any]:
-        ops = [self.kind.read(op) for op in edit.ops]
+        ops = [self.kind.read_bounded(op) for op in edit.ops]
         length = missed[0].length if missed else self.kind.length(self.state)
         self.kind.check_base(ops, length)
         for item in missed:

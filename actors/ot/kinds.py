@@ -11,8 +11,8 @@ from typing import Any, Protocol, Self
 
 import msgspec
 
-from actors.ot.circuit import Circuit, CircuitOp
-from actors.ot.text import ChangeSet, from_units, to_units
+from actors.ot.circuit import MAX_PRIMITIVES, Circuit, CircuitOp
+from actors.ot.text import MAX_SECTIONS, ChangeSet, from_units, to_units
 from cluster.errors import InvalidInput
 
 State = Any
@@ -54,6 +54,9 @@ class Kind(Protocol):
             InvalidInput: it is none.
         """
 
+    def read_bounded(self, value: Any) -> Any:
+        """Return the op a client sent: as `read`, but of limited length."""
+
     def check_base(self, ops: Sequence[Any], length: int) -> None:
         """Refuse ops that are not made for a document of ``length``, each after the one before.
 
@@ -93,6 +96,9 @@ class _Text:
     def read(self, value: Any) -> ChangeSet:
         return ChangeSet.from_json(value)
 
+    def read_bounded(self, value: Any) -> ChangeSet:
+        return ChangeSet.from_json(value, most=MAX_SECTIONS)
+
     def check_base(self, ops: Sequence[ChangeSet], length: int) -> None:
         for op in ops:
             if op.length != length:
@@ -128,6 +134,9 @@ class _Circuit:
 
     def read(self, value: Any) -> CircuitOp:
         return CircuitOp.from_json(value)
+
+    def read_bounded(self, value: Any) -> CircuitOp:
+        return CircuitOp.from_json(value, most=MAX_PRIMITIVES)
 
     def check_base(self, ops: Sequence[CircuitOp], length: int) -> None:
         """Nothing: gates have names, so an op fits any circuit or is refused by `apply`."""

@@ -32,7 +32,8 @@ Section = tuple[int, str | None]
 Json = list[int | list[int | str]]
 _Edit = tuple[int, int, str]
 
-# Real edits have a handful of sections. A bound keeps one message's work bounded.
+# Real edits have a handful of sections. A bound keeps one message's work bounded; what it becomes
+# when it is mapped, or an undo of many, may have more.
 MAX_SECTIONS = 10_000
 
 # NUL: PostgreSQL carries none.
@@ -153,16 +154,16 @@ class ChangeSet:
         return cls._single(start, size, text, len(units))
 
     @classmethod
-    def from_json(cls, value: Any) -> ChangeSet:
-        """Read the JSON form.
+    def from_json(cls, value: Any, *, most: int | None = None) -> ChangeSet:
+        """Read the JSON form, of at most ``most`` sections.
 
         Raises:
             InvalidInput: names the section that is not of the form and what was expected.
         """
         if not isinstance(value, list):
             raise InvalidInput(f"expected an op as a list of sections, got {type(value).__name__}")
-        if len(value) > MAX_SECTIONS:
-            raise InvalidInput(f"expected at most {MAX_SECTIONS} sections, got {len(value)}")
+        if most is not None and len(value) > most:
+            raise InvalidInput(f"expected at most {most} sections, got {len(value)}")
         sections: list[Section] = []
         for index, part in enumerate(value):
             if type(part) is int:

@@ -10,9 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from actors import session as session_module
 from actors import wire
 from actors.collab.history import RING_ITEMS
-from actors.collab.messages import Edit, Since, Sync
+from actors.collab.messages import Comment, Edit, Since, Sync, Undo
+from actors.ot.text import MAX_SECTIONS
 from actors.session import SessionHost
 from actors.stream import Stream, connect
 from cluster.errors import Conflict, NotFound
@@ -50,7 +52,7 @@ class Replica:
         self.stream.send(wire.encode(message))
 
     def follow(self, session: str, client: str, *, socket: int = 1, since: Any = None) -> None:
-        permissions = ("read", "write")
+        permissions = ("read", "write", "comment")
         follow = wire.Follow(socket, session, client, client, "editor", permissions, since)
         self.say(follow)
 
@@ -145,6 +147,84 @@ async def test_survives_being_forgotten(
     assert (await replica.frame())["rev"] == 3
     replica.edit(session, A, 3, 2, [2, [0, "other"]])
     assert (await replica.frame())["code"] == "conflict"
+
+
+async def test_an_op_that_grew_by_mapping_is_loaded_again(
+    database: Database, host: SessionHost, replica: Replica
+) -> None:
+    """What a client may send is bounded; what it becomes, cut up by others' edits, is more."""
+    session = await new_session(database, "x" * 20_000)
+    await host.acquire(session, await take_over(database, session))
+    replica.follow(session, A)
+    await replica.next()
+    replica.follow(session, B, socket=2)
+    await replica.next()
+    inside = [1, *[part for _ in range(4_998) for part in ([0, "y"], 4)], [0, "y"], 3, 4]
+    replica.edit(session, A, 1, 0, inside)
+    await replica.next()
+    around = [*[part for _ in range(4_999) for part in ([3], 1)], 4]
+    edits = {"session": session, "client": B, "seq": 1, "rev": 0, "ops": [around]}
+    replica.say(wire.ChangeFrom(2, msgspec.convert(edits, Edit)))
+    batch = await replica.next()
+    assert isinstance(batch, wire.Items), batch
+    before = host._live[session].room.sequencer
+    async with database.read() as sql:
+        rows = await log_store.items_after(sql, session, 1)
+    assert len(json.loads(rows[0].op)) > MAX_SECTIONS
+    assert await stored_text(database, session) == (2, before.state)
+
+
+async def test_what_waits_for_its_round_is_bounded(
+    database: Database, host: SessionHost, replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await new_session(database)
+    await host.acquire(session, await take_over(database, session))
+    replica.follow(session, A)
+    await replica.next()
+    monkeypatch.setattr(session_module, "INBOX", 0)
+    replica.edit(session, A, 1, 0, [[0, "x"]])
+    nack = await replica.frame()
+    assert (nack["type"], nack["code"], nack["seq"]) == ("nack", "overloaded", 1)
+    assert nack["retry_after_ms"] > 0
+    monkeypatch.undo()
+    replica.edit(session, A, 1, 0, [[0, "x"]])
+    assert isinstance(await replica.next(), wire.Items)
+
+
+async def test_an_undo_reaches_back_into_storage_and_others_do_not_wait(
+    database: Database, host: SessionHost, replica: Replica
+) -> None:
+    session = await new_session(database)
+    await host.acquire(session, await take_over(database, session))
+    replica.follow(session, A)
+    await replica.next()
+    replica.edit(session, A, 1, 0, [[0, "first"]])
+    await replica.next()
+    for n in range(1, 12):
+        replica.follow(session, B, socket=2)
+        await replica.next()
+        text = {"session": session, "client": B, "seq": n, "rev": n, "ops": [[4 + n, [0, "b"]]]}
+        replica.say(wire.ChangeFrom(2, msgspec.convert(text, Edit)))
+        await replica.next()
+    await asyncio.sleep(0.1)  # a snapshot was made at rev 10
+    host.release(session)
+    await replica.next()
+    await host.acquire(session, await take_over(database, session))
+    replica.follow(session, A)
+    assert (await replica.frame())["undo_depth"] == 1
+    assert host._live[session].room.sequencer.ring.base >= 10
+    replica.say(wire.ChangeFrom(1, Undo(session=session, client=A, seq=2)))
+    # Sent before the undo could be answered: it waits its turn.
+    replica.say(
+        wire.ChangeFrom(
+            1, Comment(session=session, client=A, seq=3, action="add", anchor={"line": 1}, text="x")
+        )
+    )
+    kinds: list[str] = []
+    while len(kinds) < 2:
+        kinds += [json.loads(full)["kind"] for _, full, _ in (await replica.next()).items]
+    assert kinds == ["undo", "comment"]
+    assert await stored_text(database, session) == (14, "b" * 11)
 
 
 async def test_a_stale_owner_can_append_nothing(

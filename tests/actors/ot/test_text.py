@@ -131,12 +131,17 @@ def test_mapping_over_a_composition_differs() -> None:
         ([[0, "a\nb"]], "line breaks"),
         ([[0, "a\0b"]], "NUL"),
         ([[0, "\ud800"]], "surrogate"),
-        ([1] * 10_001, "at most 10000"),
     ],
 )
 def test_refuses(value: object, message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         ChangeSet.from_json(value)
+
+
+def test_may_be_bounded() -> None:
+    assert ChangeSet.from_json([1] * 5, most=5).length == 5
+    with pytest.raises(InvalidInput, match="at most 5 sections, got 6"):
+        ChangeSet.from_json([1] * 6, most=5)
 
 
 def test_keeping_nothing_says_nothing() -> None:
