@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import ray
 from ray.exceptions import RayActorError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors import NAMESPACE
 from actors.collab.room import REMOVED
@@ -43,7 +46,9 @@ WATCH_INTERVAL_S = 1.0
 ATTEMPTS = 3
 # An actor that does not answer for so long is given up: it hangs, or its node is gone. Well above
 # what a busy machine ever holds one up; with the time to load, below 10 s.
-SILENCE_S = 6.0
+SILENCE_S = 5.0
+# Where an actor fell silent, none is started meanwhile: by then Ray knows whether the node is lost.
+SHUN_S = 30.0
 
 
 @dataclass(slots=True)
@@ -52,6 +57,7 @@ class Owner:
 
     name: str
     handle: Any
+    node: str
     sessions: set[str] = field(default_factory=set)
 
 
@@ -67,6 +73,7 @@ class Directory:
         self._starting: asyncio.Task[Owner] | None = None
         self._started: asyncio.Task[None] | None = None
         self._watchers: dict[str, asyncio.Task[None]] = {}
+        self._silent_until: dict[str, float] = {}
         self._spares: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -89,8 +96,8 @@ class Directory:
                 return owner.name, None
             try:
                 return owner.name, await call(owner.handle.offer.remote(), SILENCE_S)
-            except (RayActorError, Unavailable):
-                self._lose(owner)
+            except (RayActorError, Unavailable) as error:
+                self._lose(owner, error)
         raise Unavailable(f"the actor of session {session!r} does not answer")
 
     async def remove(self, session: str) -> None:
@@ -141,12 +148,13 @@ class Directory:
         except ValueError:
             return
         try:
+            node = await call(handle.node.remote(), SILENCE_S)
             sessions = await call(handle.sessions.remote(), SILENCE_S)
         except (RayActorError, SynqError):
             # It is nobody's now: if it lives after all, it must not keep anyone waiting.
             ray.kill(handle)
             return
-        owner = self._add(Owner(name, handle, set(sessions)))
+        owner = self._add(Owner(name, handle, node, set(sessions)))
         for session in owner.sessions:
             self._where[session] = owner
         log.info("session actor adopted", actor=name, sessions=len(sessions))
@@ -172,8 +180,8 @@ class Directory:
                 if await call(owner.handle.holds.remote(session), SILENCE_S):
                     return owner
                 self._unassign(owner, session)
-            except (RayActorError, Unavailable):
-                self._lose(owner)
+            except (RayActorError, Unavailable) as error:
+                self._lose(owner, error)
         for _attempt in range(ATTEMPTS):
             owner = await self._choose()
             # Reserved before the first await: another locate must see this actor's load.
@@ -182,8 +190,8 @@ class Directory:
                 async with self._database.session() as sql:
                     epoch = await log_store.fence(sql, session)
                 await call(owner.handle.acquire.remote(session, epoch))
-            except (RayActorError, Unavailable):
-                self._lose(owner)
+            except (RayActorError, Unavailable) as error:
+                self._lose(owner, error)
                 continue
             except BaseException:
                 owner.sessions.discard(session)
@@ -229,27 +237,41 @@ class Directory:
 
     async def _start_actor(self) -> Owner:
         name = f"{PREFIX}{new_id()}"
+        # Not `soft`: Ray 2.60 then starts it on any node, whatever it is asked for.
+        there = NodeAffinitySchedulingStrategy(self._emptiest_node(), soft=False)
         handle = SessionActor.options(  # type: ignore[attr-defined]
-            name=name, namespace=NAMESPACE, lifetime="detached", scheduling_strategy="SPREAD"
+            name=name, namespace=NAMESPACE, lifetime="detached", scheduling_strategy=there
         ).remote()
         try:
             await call(handle.start.remote(), START_TIMEOUT_S)
+            node = await call(handle.node.remote())
         except BaseException as error:
             log.warning("session actor did not start", actor=name, error=str(error))
             ray.kill(handle)
             raise
-        log.info("session actor started", actor=name)
-        return self._add(Owner(name, handle))
+        log.info("session actor started", actor=name, node=node)
+        return self._add(Owner(name, handle, node))
+
+    def _emptiest_node(self) -> str:
+        """Return the node with the fewest session actors; one that fell silent, only if need be."""
+        now = time.monotonic()
+        nodes: list[str] = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+        heard = [node for node in nodes if self._silent_until.get(node, 0.0) < now]
+        actors = Counter(owner.node for owner in self._owners.values())
+        return min(heard or nodes, key=lambda node: actors[node])
 
     def _unassign(self, owner: Owner, session: str) -> None:
         owner.sessions.discard(session)
         self._where.pop(session, None)
 
-    def _lose(self, owner: Owner) -> None:
+    def _lose(self, owner: Owner, error: Exception) -> None:
         """Give up an actor. If it lives after all, its epochs are stale and it is ended."""
         if self._owners.pop(owner.name, None) is None:
             return
-        log.warning("session actor lost", actor=owner.name, sessions=len(owner.sessions))
+        if not isinstance(error, RayActorError):
+            self._silent_until[owner.node] = time.monotonic() + SHUN_S
+        sessions, reason = len(owner.sessions), str(error)
+        log.warning("session actor lost", actor=owner.name, sessions=sessions, error=reason)
         for session in list(owner.sessions):
             self._unassign(owner, session)
         ray.kill(owner.handle)
@@ -263,8 +285,8 @@ class Directory:
             await asyncio.sleep(WATCH_INTERVAL_S)
             try:
                 await call(owner.handle.pid.remote(), SILENCE_S)
-            except (RayActorError, Unavailable):
-                self._lose(owner)
+            except (RayActorError, Unavailable) as error:
+                self._lose(owner, error)
                 break
             try:
                 idle_s = self._settings.session_idle_s

@@ -33,7 +33,7 @@ CONNECT_TIMEOUT_S = 5.0
 BEAT_S = 1.0
 # Far above what a process on a busy machine is ever held up (the longest seen is 2 s), and low
 # enough that what a lost machine had is elsewhere within 10 s.
-SILENCE_S = 6.0
+SILENCE_S = 5.0
 
 Offer = tuple[str, int, str]
 """Host, port and one-time secret of a stream."""

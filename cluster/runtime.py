@@ -96,9 +96,9 @@ def prepare_environment(settings: Settings, edge: Edge) -> None:
         "RAY_AUTH_TOKEN_PATH": str(_ray_token(run)),
         # Ray would run all of ours at 15: a keystroke behind whatever else this machine does.
         "RAY_worker_niceness": "0",
-        # When Ray gives a node up: checks a second apart, four missed in a row. By default 15 s after
-        # a node's processes died and 65 s after it fell silent; here 4 s and 16 s, in which nothing
-        # is started there. (The directory gives up a silent session actor after 6 s by itself.)
+        # When Ray gives a node up: checks a second apart, four missed in a row. By default 15 s
+        # after its processes died and 65 s after it fell silent; here 4 s and 16 s, which the
+        # directory, who gives up a silent session actor after 5 s, can go around (`SHUN_S` there).
         "RAY_health_check_period_ms": "1000",
         "RAY_health_check_timeout_ms": "3000",
         "RAY_health_check_failure_threshold": "4",

@@ -11,6 +11,8 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
+
 from actors.named import JOBS, TRAINER
 from actors.sessions import SessionService
 from cluster.errors import NotFound, SynqError, Unavailable
@@ -68,7 +70,7 @@ class Ingress:
         await receive()  # websocket.connect
         handshake = Handshake.read(scope)
         try:
-            principal = await self._admit(scope, handshake)
+            principal = await self._admitted(scope, handshake)
         except SynqError as error:
             log.info("handshake refused", code=error.code, detail=error.message)
             await refuse(scope, send, error, RETRY_AFTER_S if error.retryable else 0)
@@ -97,6 +99,12 @@ class Ingress:
                 socket.close(GOING_AWAY, "server going away")
             await self._database.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _admitted(self, scope: Scope, handshake: Handshake) -> Principal:
+        try:
+            return await self._admit(scope, handshake)
+        except (OSError, DBAPIError) as error:
+            raise Unavailable("storage does not answer; try again") from error
 
     async def _admit(self, scope: Scope, handshake: Handshake) -> Principal:
         if scope["path"].rstrip("/") != "/ws/collaborate":

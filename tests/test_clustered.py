@@ -1,86 +1,124 @@
-"""The same behaviour with PostgreSQL, Redis and several ingress replicas, and behind each edge."""
+"""PostgreSQL, Redis, several replicas and Ray nodes: the same behaviour, and what can be lost."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.client import Editor, assert_converged
-from tests.conftest import Running, _create_database, end, free_port, missing
+from tests.chaos import faults
+from tests.chaos.faults import Scene
+from tests.chaos.nodes import Node, named
+from tests.chaos.people import team
+from tests.chaos.services import Postgres, Redis
+from tests.conftest import Running, make_running, missing
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
-API = "/api/v1/collaboration"
 FAST = {"RATE_LIMIT_PER_SECOND": "1000", "RATE_LIMIT_PER_MINUTE": "60000"}
+EVERYBODY = ("alice", "bob", "carol")
 
 
 @pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    binary = shutil.which("redis-server")
-    if binary is None:
+def clustered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """Two Ray nodes, two replicas, session actors on both nodes; each test leaves it so."""
+    if not Postgres.exists():
+        missing("PostgreSQL (initdb, postgres)")
+    if not Redis.exists():
         missing("redis-server")
-    assert binary is not None
-    port = free_port()
-    directory = tmp_path_factory.mktemp("redis")
-    process = subprocess.Popen(
-        [binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory), "--save", ""],
-        stdout=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            break
-        except OSError:
-            assert time.monotonic() < deadline, "Redis did not answer"
-            time.sleep(0.05)
-    yield f"redis://127.0.0.1:{port}/0"
-    end(process)
+    with contextlib.ExitStack() as stack:
+        postgres, redis = Postgres(), Redis()
+        for service in (postgres, redis):
+            stack.callback(service.close)
+            service.start()
+        synq = make_running(
+            tmp_path_factory.mktemp("clustered"),
+            DATABASE_URL=postgres.url,
+            REDIS_URL=redis.url,
+            SYNQ_INGRESS_REPLICAS="2",
+            SESSION_ACTORS_PER_NODE="2",
+            # Short, so that a client of a replica that is gone with its node notices.
+            WEBSOCKET_HEARTBEAT_INTERVAL="3000",
+            **FAST,
+        )
+        synq.start()
+        stack.callback(synq.stop)
+        scene = Scene(synq, random.Random("clustered"), postgres, redis, Node.join(synq))
+        stack.callback(lambda: scene.node.kill() if scene.node else None)
+        yield scene
 
 
-async def type_together(synq: Running) -> None:
-    async with synq.client("alice") as http:
-        body = {"name": "t", "visibility": "public", "public_role": "editor"}
-        session = (await http.post(f"{API}/sessions", json=body)).json()["id"]
-    rng = random.Random(3)
-    async with (
-        Editor(synq.url, synq.token("alice"), session) as a,
-        Editor(synq.url, synq.token("bob"), session) as b,
-        Editor(synq.url, synq.token("carol"), session) as c,
-    ):
-        for _ in range(90):
-            rng.choice([a, b, c]).type_randomly(rng)
-            await asyncio.sleep(0.01)
-        for editor in (a, b, c):
-            await editor.settle()
-        async with synq.client("bob") as http:
-            state = (await http.get(f"{API}/sessions/{session}/state")).json()
-        await assert_converged([a, b, c], state)
+async def ready(synq: Running) -> dict[str, str]:
+    async with synq.client(None) as http:
+        checks = (await http.get("/readyz")).json()["checks"]
+        return {name: check["status"] for name, check in checks.items()}
 
 
 @pytest.mark.postgres
 @pytest.mark.redis
-async def test_postgres_redis_and_two_replicas(
-    own_synq: Callable[..., Running], postgres_url: str, redis_url: str, tmp_path: Path
-) -> None:
-    url = await _create_database(postgres_url, f"clustered{time.monotonic_ns()}")
-    synq = own_synq(DATABASE_URL=url, REDIS_URL=redis_url, SYNQ_INGRESS_REPLICAS="2", **FAST)
+async def test_many_sessions_over_two_nodes_and_two_replicas(clustered: Scene) -> None:
+    synq = clustered.synq
+    names = ("database", "directory", "parser", "jobs", "training", "redis")
+    assert await ready(synq) == dict.fromkeys(names, "ok")
     async with synq.client(None) as http:
-        ready = (await http.get("/readyz")).json()
-        names = ("database", "directory", "parser", "jobs", "training", "redis")
-        states = {name: check["status"] for name, check in ready["checks"].items()}
-        assert states == dict.fromkeys(names, "ok")
         refused = await http.post("/api/v1/auth/guest", json={})
         assert (refused.status_code, refused.json()["code"]) == (403, "guest_disabled")
-    await type_together(synq)
+    assert len(named(synq, "ray::ServeReplica:collaborate")) == 2
+    async with team(synq, "scale-out", sessions=10, users=EVERYBODY) as people:
+        people.pause_s = 0.3
+        await people.recovered(30)
+        assert clustered.node is not None
+        here = len(named(synq, "ray::SessionActor"))
+        there = len(clustered.node.processes("ray::SessionActor"))
+        assert 0 < there < here, f"{there} of {here} session actors are on the second node"
+        await people.accepted(300, 60)
+        await people.check()
     assert not (synq.data_dir / "synq.db").exists()
+
+
+@pytest.mark.postgres
+@pytest.mark.redis
+async def test_without_redis_typing_goes_on(clustered: Scene) -> None:
+    async with team(clustered.synq, "redis") as people:
+        await people.recovered(10)
+        assert clustered.redis is not None
+        await asyncio.to_thread(clustered.redis.kill)
+        assert await people.recovered(10) < 5
+        assert (await ready(clustered.synq))["redis"] == "unavailable"
+        await asyncio.to_thread(clustered.redis.start)
+        assert (await ready(clustered.synq))["redis"] == "ok"
+        await people.check()
+
+
+@pytest.mark.postgres
+@pytest.mark.redis
+async def test_without_postgres_nothing_is_acknowledged_then_all_goes_on(clustered: Scene) -> None:
+    async with team(clustered.synq, "postgres", sessions=2) as people:
+        await people.recovered(10)
+        await faults.postgres_down(clustered, people)
+        await people.recovered(30)
+        await people.check()
+
+
+@pytest.mark.postgres
+@pytest.mark.redis
+async def test_a_lost_nodes_sessions_are_elsewhere_within_10_s(clustered: Scene) -> None:
+    """It hangs: nothing is closed, nobody says goodbye."""
+    async with team(clustered.synq, "node", sessions=6, users=("alice", "bob")) as people:
+        people.pause_s = 0.3
+        await people.recovered(30)
+        assert clustered.node is not None
+        assert clustered.node.processes("ray::SessionActor")
+        try:
+            await faults.node_hung(clustered, people)
+            assert await people.recovered(30) < 10
+        finally:
+            await asyncio.to_thread(clustered.node.kill)
+        clustered.node = await asyncio.to_thread(Node.join, clustered.synq)
+        await people.recovered(20)
+        await people.check()
 
 
 @pytest.mark.parametrize("edge", ["proxy", "direct"])
@@ -88,4 +126,6 @@ async def test_other_edges(own_synq: Callable[..., Running], edge: str) -> None:
     synq = own_synq(SYNQ_EDGE=edge, **FAST)
     async with synq.client("alice") as http:
         assert (await http.get("/api/v1/me")).json()["user"] == "alice"
-    await type_together(synq)
+    async with team(synq, edge, users=EVERYBODY) as people:
+        await people.accepted(60, 30)
+        await people.check()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -16,8 +17,9 @@ from alembic.config import Config
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from cluster.settings import Settings
 
@@ -28,6 +30,9 @@ BUSY_TIMEOUT_MS = 10_000
 # 16 MiB of write-ahead log, written anew from the start after each checkpoint. While it still grows
 # a commit costs up to four times as much (the file system's own journal): so not larger.
 CHECKPOINT_PAGES = 4_096
+# A connection that was not used for so long is asked first whether the server is still there: else
+# the first request after PostgreSQL was started again would fail. One in use hears it at once.
+IDLE_S = 1.0
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -49,6 +54,22 @@ class Database:
         if self.sqlite:
             event.listen(self.engine.sync_engine, "connect", _configure_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
+        else:
+            event.listen(self.engine.sync_engine, "checkin", _note_use)
+            event.listen(self.engine.sync_engine, "checkout", self._ask_if_idle)
+
+    def _ask_if_idle(
+        self,
+        connection: DBAPIConnection,
+        record: ConnectionPoolEntry,
+        _proxy: PoolProxiedConnection,
+    ) -> None:
+        if time.monotonic() - record.info.get("used", time.monotonic()) < IDLE_S:
+            return
+        try:
+            self.engine.dialect.do_ping(connection)
+        except Exception as error:
+            raise DisconnectionError("the server has ended the connection") from error
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
@@ -179,6 +200,10 @@ def _configure_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry)
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _note_use(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+    record.info["used"] = time.monotonic()
 
 
 def _checkpoint_seldom(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:

@@ -8,9 +8,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from ray.exceptions import RayTaskError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from starlette.exceptions import HTTPException
 
-from cluster.errors import SynqError
+from cluster.errors import SynqError, Unavailable
 from cluster.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -56,6 +57,14 @@ def install(app: FastAPI) -> None:
         if isinstance(error.cause, SynqError):
             return from_error(error.cause)
         return _unexpected(error)
+
+    @app.exception_handler(OSError)
+    @app.exception_handler(DBAPIError)
+    async def _storage(_request: Request, error: Exception) -> Problem:
+        if isinstance(error, DataError | IntegrityError | ProgrammingError):
+            return _unexpected(error)  # it did answer
+        log.error("storage unavailable", exc_info=error)
+        return from_error(Unavailable("storage does not answer; try again"))
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> Problem:

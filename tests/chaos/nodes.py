@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import subprocess
@@ -45,19 +46,19 @@ class Node:
         )
         gcs = re.search(r"--gcs-address=(\S+)", " ".join(first.cmdline()))
         assert gcs is not None
-        before = {process.pid for process in named(synq, "raylet/raylet")}
         log = synq.data_dir / "node.log"
         with log.open("ab") as file:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.chaos.nodes", gcs[1], str(cpus)],
+                [sys.executable, "-m", "tests.chaos.nodes", gcs[1], str(cpus), str(synq.data_dir)],
                 cwd=ROOT,
                 env=environment,
                 stdout=file,
                 stderr=file,
                 start_new_session=True,
             )
+        ready = synq.data_dir / f"node-{process.pid}"
         deadline = time.monotonic() + START_TIMEOUT_S
-        while not any(p.pid not in before for p in named(synq, "raylet/raylet")):
+        while not ready.exists():
             assert process.poll() is None, log.read_text()[-2000:]
             assert time.monotonic() < deadline, log.read_text()[-2000:]
             time.sleep(0.1)
@@ -91,10 +92,11 @@ class Node:
         self._process.wait(10)
 
 
-def _run(gcs_address: str, cpus: int) -> None:
+def _run(gcs_address: str, cpus: int, directory: Path) -> None:
     """Be a node until killed. (`ray start` would make an outer address of loopback.)"""
     from ray._private.node import Node as RayNode
     from ray._private.parameter import RayParams
+    from ray._raylet import GcsClient
 
     parameters = RayParams(
         gcs_address=gcs_address,
@@ -103,9 +105,14 @@ def _run(gcs_address: str, cpus: int) -> None:
         object_store_memory=100 * 1024 * 1024,
         include_log_monitor=False,
     )
+    gcs = GcsClient(address=gcs_address)
+    before = set(gcs.get_all_node_info())
     RayNode(parameters, head=False, shutdown_at_exit=False, spawn_reaper=False)
+    while set(gcs.get_all_node_info()) <= before:
+        time.sleep(0.1)
+    (directory / f"node-{os.getpid()}").touch()
     signal.pause()
 
 
 if __name__ == "__main__":
-    _run(sys.argv[1], int(sys.argv[2]))
+    _run(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))

@@ -68,6 +68,12 @@ class Team:
             start < at < end for editor in self.editors for at, _, _ in editor.record.acknowledged
         )
 
+    async def accepted(self, count: int, timeout_s: float) -> None:
+        """Wait until so many items were acknowledged in all."""
+        async with asyncio.timeout(timeout_s):
+            while self.acknowledged < count:
+                await asyncio.sleep(0.05)
+
     async def still_acknowledged(self, seconds: float) -> bool:
         """Wait; return whether anything was acknowledged meanwhile."""
         start = time.monotonic()
