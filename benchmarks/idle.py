@@ -66,6 +66,7 @@ async def _measure(server: Server, count: int, cycles: int) -> None:
     print(report.table(["processes", "KB per idle socket"], rows))
     print(f"\n{count} sockets in {len(rooms)} sessions of {USERS}, Pss.\n")
     if cycles:
+        visitors.leave()
         await visitors.come_and_go(cycles // 10)
         before = weigh(server)
         await visitors.come_and_go(cycles)
@@ -74,7 +75,6 @@ async def _measure(server: Server, count: int, cycles: int) -> None:
         rows = [[kind, f"{megabytes:+.1f}"] for kind, megabytes in sorted(left.items())]
         print(report.table(["processes", f"MB after {cycles} sockets came and went"], rows))
         print()
-    visitors.leave()
 
 
 def weigh(server: Server) -> dict[str, int]:
@@ -109,7 +109,7 @@ class Visitors:
         for at in range(0, count, OPENING):
             for socket in await asyncio.gather(*(self._come() for _ in range(OPENING))):
                 socket.close()
-            if at % 1_000 < OPENING:
+            if at and at % 1_000 < OPENING:
                 print(f"{at} came and went", file=sys.stderr)
         await asyncio.sleep(SETTLE_S)
 
@@ -117,6 +117,7 @@ class Visitors:
         """Close all."""
         for socket in self._open:
             socket.close()
+        self._open.clear()
 
     async def _come(self) -> Socket:
         number = self._number

@@ -221,6 +221,11 @@ def kind_of(process: psutil.Process) -> str:
     for mark, kind in (
         ("collaborate:Ingress", "ingress"),
         ("ray::SessionActor", "session actors"),
+        ("ray::Directory", "directory"),
+        ("ServeReplica:api", "api"),
+        ("ray::", "Serve and other actors"),
+        ("raylet", "Ray"),
+        ("gcs_server", "Ray"),
         ("haproxy", "edge"),
         ("sharedb.js", "sharedb"),
         ("hocuspocus.js", "hocuspocus"),
