@@ -14,6 +14,8 @@ export default defineConfig({
     rollupOptions: {
       output: {
         manualChunks(id: string): string | undefined {
+          // Only who looks at the history needs it.
+          if (id.includes("/@codemirror/merge/")) return "merge";
           if (id.includes("/@codemirror/") || id.includes("/@lezer/")) return "editor";
           if (id.includes("/node_modules/react")) return "react";
           return undefined;

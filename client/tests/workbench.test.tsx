@@ -186,7 +186,8 @@ describe("the status line", () => {
   it("tells the truth about the user's work", () => {
     expect(statusLine({ phase: "live", since: 0 }, text, 0).text).toBe("Live · all changes saved");
     expect(statusLine({ phase: "live", since: 0 }, { ...text, unconfirmed: 2 }, 0).text).toBe("Live · saving…");
-    expect(statusLine({ phase: "live", since: 0 }, { ...text, canWrite: false }, 0).text).toBe("Live · read only");
+    expect(statusLine({ phase: "live", since: 0 }, { ...text, canWrite: false, canComment: false }, 0).text).toBe("Live · read only");
+    expect(statusLine({ phase: "live", since: 0 }, { ...text, canWrite: false }, 0).text).toBe("Live · read and comment");
     expect(statusLine({ phase: "waiting", attempt: 1, retryAt: 3_500, reason: "" }, { ...text, unconfirmed: 1 }, 1_000).text).toBe(
       "Reconnecting in 3 s · 1 unsaved edit",
     );

@@ -23,6 +23,8 @@ from playwright.async_api import (  # noqa: E402
 )
 
 HERE = Path(__file__).parent
+# What a reader of the page by ear or by keyboard needs; an abridged axe.
+AUDIT = (HERE / "audit.js").read_text()
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",

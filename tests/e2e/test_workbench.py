@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import WebSocketRoute, expect
 
 from tests.conftest import Running
-from tests.e2e.conftest import NewUser
+from tests.e2e.conftest import AUDIT, NewUser
 
 
 async def test_two_users_see_each_others_keystrokes_and_carets(new_user: NewUser) -> None:
@@ -251,10 +251,6 @@ async def test_a_file_from_the_disk_becomes_a_session(new_user: NewUser, tmp_pat
     await expect(ada.page.locator(".tag", has_text="OpenQASM 2")).to_be_visible()
     await expect(ada.page.locator(".circuit-svg .op")).to_have_count(2)
     await expect(ada.page.locator(".circuit-svg .target")).to_have_count(1)
-
-
-# What a reader of the page by ear or by keyboard needs; an abridged axe.
-AUDIT = (Path(__file__).parent / "audit.js").read_text()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -238,15 +238,15 @@ const CLOSE_REASONS: Record<number, string> = {
   4002: "The sign-in expired.",
   4004: "The server missed our heartbeat.",
   4500: "This sign-in was revoked.",
-  4501: "You were removed from this session.",
+  4501: "You are no longer in this session: you were removed, or it was deleted.",
   4502: "The server closed the connection after repeated protocol errors.",
   4503: "This user is blocked.",
   4504: "This session was opened by a newer copy of this tab.",
 };
 
-/** A sentence for a person, about a close code. */
-export function closeReason(code: number): string {
-  return CLOSE_REASONS[code] ?? "The connection was lost.";
+/** A sentence for a person, about a close code; `said` is what the server wrote beside one we do not know. */
+export function closeReason(code: number, said = ""): string {
+  return CLOSE_REASONS[code] ?? (said || "The connection was lost.");
 }
 
 const CLIENT_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

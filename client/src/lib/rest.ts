@@ -1,5 +1,6 @@
 /** The HTTP side of SynQ: one small typed client. Errors are RFC 9457 problem details with a stable `code`. */
 import type { Diagnosis } from "./connection";
+import type { Item } from "./protocol";
 
 export class ApiError extends Error {
   override readonly name = "ApiError";
@@ -101,9 +102,35 @@ export interface Prediction {
   inference_ms: number;
 }
 
+export type GivenRole = "viewer" | "commenter" | "editor";
+
+export interface Participant {
+  user: string;
+  name: string | null;
+  role: GivenRole | "owner";
+  joined_at: string;
+}
+
+/** A session's document at one revision: a text, or a circuit's object. */
+export interface Revision {
+  rev: number;
+  lineage: string;
+  kind: Session["kind"];
+  state: unknown;
+}
+
+export type ExportFormat = "qasm2" | "qasm3" | "qpy" | "json";
+
+export interface ExportedFile {
+  blob: Blob;
+  /** In words, what the format could not keep. */
+  notes: string | null;
+}
+
 export interface NewSession {
   name: string;
-  content: string;
+  kind?: Session["kind"];
+  content: string | object;
   visibility: "private" | "public";
   public_role: "viewer" | "commenter" | "editor";
 }
@@ -146,8 +173,53 @@ export class RestClient {
     return this.call("DELETE", `/collaboration/sessions/${encodeURIComponent(id)}`);
   }
 
-  join(id: string): Promise<{ role: string }> {
-    return this.call("POST", `/collaboration/sessions/${encodeURIComponent(id)}/join`, {});
+  /** Make the public role a lasting one, or that of an invite. */
+  join(id: string, invite?: string): Promise<{ role: string }> {
+    return this.call("POST", `${path(id)}/join`, invite === undefined ? {} : { invite });
+  }
+
+  participants(id: string): Promise<Page<Participant>> {
+    return this.call("GET", `${path(id)}/participants`);
+  }
+
+  setRole(id: string, user: string, role: GivenRole): Promise<{ role: string }> {
+    return this.call("PUT", `${path(id)}/participants/${encodeURIComponent(user)}`, { role });
+  }
+
+  removeParticipant(id: string, user: string): Promise<void> {
+    return this.call("DELETE", `${path(id)}/participants/${encodeURIComponent(user)}`);
+  }
+
+  invite(id: string, role: GivenRole): Promise<{ invite: string; role: GivenRole }> {
+    return this.call("POST", `${path(id)}/invites`, { role });
+  }
+
+  /** Items from rev `from` on, oldest first, each with its op. */
+  history(id: string, from: number, limit: number, signal?: AbortSignal): Promise<{ items: Item[]; next: number | null }> {
+    return this.call("GET", `${path(id)}/history?from=${from}&limit=${limit}`, undefined, signal);
+  }
+
+  revision(id: string, rev: number, signal?: AbortSignal): Promise<Revision> {
+    return this.call("GET", `${path(id)}/state?rev=${rev}`, undefined, signal);
+  }
+
+  /** Make a past state the present one, for everyone. */
+  restore(id: string, rev: number): Promise<{ rev: number; lineage: string }> {
+    return this.call("POST", `${path(id)}/restore`, { rev });
+  }
+
+  fork(id: string, rev?: number): Promise<Session> {
+    return this.call("POST", `${path(id)}/fork`, rev === undefined ? {} : { rev });
+  }
+
+  convert(id: string, to: Session["kind"]): Promise<Session & { notes: string[] }> {
+    return this.call("POST", `${path(id)}/convert`, { to });
+  }
+
+  async export(id: string, format: ExportFormat, signal?: AbortSignal): Promise<ExportedFile> {
+    const response = await this.answer("GET", `${path(id)}/export?format=${format}`, undefined, signal);
+    const notes = response.headers.get("X-Synq-Notes");
+    return { blob: await response.blob(), notes: notes === null ? null : decoded(notes) };
   }
 
   parse(qasm: string, signal?: AbortSignal): Promise<ParsedCircuit> {
@@ -184,6 +256,11 @@ export class RestClient {
   }
 
   private async call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+    return parseJson(await (await this.answer(method, path, body, signal)).text()) as T;
+  }
+
+  /** An answer that is not a refusal. */
+  private async answer(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
     const token = this.token();
     const timeout = AbortSignal.timeout(TIMEOUT_MS);
     let response: Response;
@@ -205,10 +282,18 @@ export class RestClient {
       const slow = error instanceof DOMException && error.name === "TimeoutError";
       throw new ApiError(0, slow ? "timeout" : "unreachable", slow ? "SynQ did not answer in time." : "SynQ cannot be reached.");
     }
-    const text = await response.text();
-    const value = parseJson(text);
-    if (!response.ok) throw problemOf(response.status, value);
-    return value as T;
+    if (!response.ok) throw problemOf(response.status, parseJson(await response.text()));
+    return response;
+  }
+}
+
+const path = (session: string): string => `/collaboration/sessions/${encodeURIComponent(session)}`;
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
   }
 }
 

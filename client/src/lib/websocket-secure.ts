@@ -268,7 +268,7 @@ export class SecureWebSocketClient implements Wire {
     // A duplicated tab goes on under a new client name; every other 45xx is final.
     if (!mayReconnect(code) && code !== 4504) {
       this.#wanted = false;
-      this.#setState({ phase: "refused", code, reason: serverReason || closeReason(code) });
+      this.#setState({ phase: "refused", code, reason: closeReason(code, serverReason) });
       return;
     }
     this.#waitAndRetry(closeReason(code));

@@ -3,6 +3,7 @@ import { ApiError, RestClient, type Identity, type Session } from "../lib/rest";
 import { Home } from "./Home";
 import { displayName, saveDisplayName, signIn, type SignIn as SignInResult } from "./identity";
 import { SignIn } from "./SignIn";
+import { CircuitWorkbench } from "./CircuitWorkbench";
 import { Workbench } from "./Workbench";
 
 /** The session an address names: `/s/<id>` or `/?session=<id>`. */
@@ -16,7 +17,7 @@ export function sessionOf(location: Pick<Location, "pathname" | "search">): stri
   return new URLSearchParams(location.search).get("session");
 }
 
-export function App({ linkToken }: { linkToken: string | null }): ReactElement {
+export function App({ linkToken, invite }: { linkToken: string | null; invite: string | null }): ReactElement {
   const [result, setResult] = useState<SignInResult | null>(null);
   const asked = useRef(false);
   const start = useCallback(() => {
@@ -33,13 +34,15 @@ export function App({ linkToken }: { linkToken: string | null }): ReactElement {
   if (result === null) return <Message title="Signing in…" />;
   if (result.outcome === "needs_token") return <SignIn message={result.message} onResult={setResult} />;
   if (result.outcome === "failed") return <Message title="SynQ is not answering" detail={result.message} onRetry={start} />;
-  return <SignedIn identity={result.identity} />;
+  return <SignedIn identity={result.identity} invite={invite} />;
 }
 
-function SignedIn({ identity }: { identity: Identity }): ReactElement {
+function SignedIn({ identity, invite }: { identity: Identity; invite: string | null }): ReactElement {
   const rest = useMemo(() => new RestClient(() => identity.token), [identity.token]);
   const [name, setName] = useState(() => displayName(sessionStorage, identity));
   const [session, setSession] = useState(() => sessionOf(window.location));
+  // An invite is for the session it came with, and is used once.
+  const offered = useRef(invite === null || session === null ? null : { session, invite });
 
   useEffect(() => {
     const onPop = (): void => setSession(sessionOf(window.location));
@@ -61,13 +64,16 @@ function SignedIn({ identity }: { identity: Identity }): ReactElement {
 
   const common = { identity, rest, name, onName: rename };
   if (session === null) return <Home {...common} onOpen={open} />;
-  return <Opened key={session} id={session} {...common} />;
+  const secret = offered.current?.session === session ? offered.current.invite : null;
+  return <Opened key={session} id={session} invite={secret} onOpen={open} {...common} />;
 }
 
 type Opening = { phase: "opening" } | { phase: "open"; session: Session } | { phase: "failed"; title: string; detail: string; retry: boolean };
 
-function Opened({ id, identity, rest, name, onName }: {
+function Opened({ id, invite, identity, rest, name, onName, onOpen }: {
   id: string;
+  invite: string | null;
+  onOpen: (id: string) => void;
   identity: Identity;
   rest: RestClient;
   name: string;
@@ -77,7 +83,7 @@ function Opened({ id, identity, rest, name, onName }: {
   const [attempt, setAttempt] = useState(0);
   useEffect(() => {
     let stopped = false;
-    openSession(rest, id).then(
+    openSession(rest, id, invite).then(
       (next) => {
         if (!stopped) setView(next);
       },
@@ -88,28 +94,28 @@ function Opened({ id, identity, rest, name, onName }: {
     return () => {
       stopped = true;
     };
-  }, [rest, id, attempt]);
+  }, [rest, id, invite, attempt]);
 
   if (view.phase === "opening") return <Message title="Opening the session…" />;
   if (view.phase === "failed") {
     const retry = view.retry ? { onRetry: () => setAttempt(attempt + 1) } : {};
     return <Message title={view.title} detail={view.detail} home {...retry} />;
   }
-  return <Workbench session={view.session} identity={identity} rest={rest} name={name} onName={onName} />;
+  const common = { session: view.session, identity, rest, name, onName, onOpen };
+  return view.session.kind === "circuit" ? <CircuitWorkbench {...common} /> : <Workbench {...common} />;
 }
 
-async function openSession(rest: RestClient, id: string): Promise<Opening> {
+async function openSession(rest: RestClient, id: string, invite: string | null): Promise<Opening> {
+  // Before anything else: without it the session may not be there for this user.
+  if (invite !== null) await rest.join(id, invite);
   const session = await rest.session(id);
-  if (session.kind !== "text") {
-    return { phase: "failed", title: "Not a text session", detail: `“${session.name}” is a ${session.kind} session; this editor opens text sessions.`, retry: false };
-  }
-  if (session.visibility === "public" && session.role !== "owner") await rest.join(id);
+  if (session.visibility === "public" && session.role !== "owner" && invite === null) await rest.join(id);
   return { phase: "open", session };
 }
 
 function failureOf(error: unknown): Opening {
   if (error instanceof ApiError && error.status === 404) {
-    return { phase: "failed", title: "No such session", detail: "It does not exist, or it is private and you are not in it.", retry: false };
+    return { phase: "failed", title: "No such session", detail: "It does not exist, or it is private and you are not in it, or your invite has expired.", retry: false };
   }
   return { phase: "failed", title: "The session did not open", detail: error instanceof Error ? error.message : "Unknown error.", retry: true };
 }

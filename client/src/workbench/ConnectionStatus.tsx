@@ -1,5 +1,5 @@
 import { useEffect, useState, type ReactElement } from "react";
-import type { TextStatus } from "../lib/text-channel";
+import type { SessionStatus } from "../lib/session-channel";
 import type { ConnectionState } from "../lib/websocket-secure";
 
 export interface StatusLine {
@@ -13,14 +13,14 @@ export interface StatusLine {
 const unsaved = (count: number): string => (count === 0 ? "" : ` · ${count} unsaved ${count === 1 ? "edit" : "edits"}`);
 
 /** One line about the connection and the user's own work. */
-export function statusLine(connection: ConnectionState, text: TextStatus, now: number): StatusLine {
+export function statusLine(connection: ConnectionState, text: SessionStatus, now: number): StatusLine {
   const pending = unsaved(text.unconfirmed);
   switch (connection.phase) {
     case "live":
       if (text.phase === "refused") return { tone: "bad", text: text.reason ?? "Refused", spoken: text.reason ?? "Refused", action: null };
       if (text.phase !== "live") return { tone: "busy", text: `Catching up…${pending}`, spoken: "Catching up", action: null };
       if (text.unconfirmed > 0) return { tone: "good", text: "Live · saving…", spoken: "Live", action: null };
-      return { tone: "good", text: text.canWrite ? "Live · all changes saved" : "Live · read only", spoken: "Live", action: null };
+      return { tone: "good", text: text.canWrite ? "Live · all changes saved" : text.canComment ? "Live · read and comment" : "Live · read only", spoken: "Live", action: null };
     case "idle":
     case "connecting":
       return { tone: "busy", text: `Connecting…${pending}`, spoken: "Connecting", action: null };
@@ -35,9 +35,9 @@ export function statusLine(connection: ConnectionState, text: TextStatus, now: n
   }
 }
 
-export function ConnectionStatus({ connection, text, onRetry }: {
+export function ConnectionStatus({ connection, status: text, onRetry }: {
   connection: ConnectionState;
-  text: TextStatus;
+  status: SessionStatus;
   onRetry: () => void;
 }): ReactElement {
   const [now, setNow] = useState(() => Date.now());

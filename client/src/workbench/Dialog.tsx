@@ -41,7 +41,8 @@ export function Dialog({ title, open, onClose, children }: {
 const SHORTCUTS: readonly (readonly [string, string])[] = [
   ["Ctrl or ⌘ + Enter", "Run the program"],
   ["Ctrl or ⌘ + F", "Search and replace"],
-  ["Ctrl or ⌘ + Z, Shift + Z", "Undo and redo your own edits"],
+  ["Ctrl or ⌘ + Z, Shift + Z", "Undo and redo your own edits, over all your tabs"],
+  ["Ctrl or ⌘ + Alt + M", "Comment on the selection or the line"],
   ["Ctrl or ⌘ + /", "Comment or uncomment lines"],
   ["Ctrl or ⌘ + ] and [", "Indent more and less"],
   ["F8", "Go to the next problem"],

@@ -1,9 +1,9 @@
 /** The CodeMirror editor of a session: what it is made of, and how it is joined to the session's channel. */
-import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
+import { defaultKeymap } from "@codemirror/commands";
 import { bracketMatching, indentOnInput, indentUnit } from "@codemirror/language";
 import { lintGutter, lintKeymap, setDiagnostics, type Diagnostic as EditorDiagnostic } from "@codemirror/lint";
 import { highlightSelectionMatches, search, searchKeymap } from "@codemirror/search";
-import { Annotation, Compartment, EditorState, Transaction, type ChangeSet, type Text } from "@codemirror/state";
+import { Annotation, Compartment, EditorState, type ChangeSet, type StateEffect, type Text } from "@codemirror/state";
 import {
   EditorView,
   drawSelection,
@@ -16,12 +16,19 @@ import {
 import type { Peer } from "../lib/presence-book";
 import type { PresenceState } from "../lib/protocol";
 import type { Diagnostic } from "../lib/rest";
+import { commentMarks, draftOf, setActiveMark, setDraft, setMarks, type Draft, type Mark } from "./comment-marks";
 import { peerCarets, setPeers } from "./peers";
 import { qasmLanguage } from "./qasm-language";
+import { UndoGroups } from "./undo-groups";
 
 export interface EditorEvents {
-  /** The user changed the document; remote changes do not come here. */
-  onLocalChanges(changes: ChangeSet): void;
+  /** The user changed the document; remote changes do not come here. Those of one `group` are undone together. */
+  onLocalChanges(changes: ChangeSet, group: string): void;
+  onUndo(): void;
+  onRedo(): void;
+  /** A comment on the selection, or on the line of the caret. */
+  onComment(): void;
+  onOpenThread(id: string): void;
   onDocument(text: Text): void;
   onSelection(): void;
   onRun(): void;
@@ -32,6 +39,7 @@ const remote = Annotation.define<boolean>();
 export class ProgramEditor {
   readonly view: EditorView;
   private readonly writable = new Compartment();
+  private readonly groups = new UndoGroups();
   /** Somebody who only watches has no caret to show. */
   private entered = false;
 
@@ -41,13 +49,29 @@ export class ProgramEditor {
       state: EditorState.create({
         doc: "",
         extensions: [
-          // Before the default keymap, where Mod-Enter inserts a line.
-          keymap.of([{ key: "Mod-Enter", preventDefault: true, run: () => (events.onRun(), true) }]),
+          // Before the default keymap, where Mod-Enter inserts a line. The undo stack is the session's: it is one
+          // over all tabs and restarts, and leaves alone what others wrote.
+          keymap.of([
+            { key: "Mod-Enter", preventDefault: true, run: () => (events.onRun(), true) },
+            { key: "Mod-z", preventDefault: true, run: () => (events.onUndo(), true), shift: () => (events.onRedo(), true) },
+            { key: "Mod-y", preventDefault: true, run: () => (events.onRedo(), true) },
+            { key: "Mod-Alt-m", preventDefault: true, run: () => (events.onComment(), true) },
+          ]),
+          EditorView.domEventHandlers({
+            // The context menu's undo, and that of a phone's keyboard.
+            beforeinput(event) {
+              if (event.inputType === "historyUndo") events.onUndo();
+              else if (event.inputType === "historyRedo") events.onRedo();
+              else return false;
+              event.preventDefault();
+              return true;
+            },
+          }),
+          commentMarks((id) => events.onOpenThread(id)),
           lineNumbers(),
           lintGutter(),
           highlightActiveLineGutter(),
           highlightSpecialChars(),
-          history(),
           drawSelection(),
           indentUnit.of("  "),
           indentOnInput(),
@@ -56,14 +80,16 @@ export class ProgramEditor {
           highlightSelectionMatches(),
           search({ top: true }),
           // Tab stays what it is on every page: the way to the next control. Mod-] indents.
-          keymap.of([...defaultKeymap, ...searchKeymap, ...historyKeymap, ...lintKeymap]),
+          keymap.of([...defaultKeymap, ...searchKeymap, ...lintKeymap]),
           qasmLanguage(),
           peerCarets(),
           this.writable.of(writableExtensions(false)),
           EditorView.contentAttributes.of({ "aria-label": "OpenQASM program", autocapitalize: "off", spellcheck: "false" }),
           EditorView.updateListener.of((update) => {
             for (const transaction of update.transactions) {
-              if (transaction.docChanged && !transaction.annotation(remote)) events.onLocalChanges(transaction.changes);
+              if (!transaction.docChanged) continue;
+              if (transaction.annotation(remote)) this.groups.moved(transaction.changes);
+              else events.onLocalChanges(transaction.changes, this.groups.of(transaction));
             }
             if (update.focusChanged && update.view.hasFocus) this.entered = true;
             if (update.docChanged) events.onDocument(update.state.doc);
@@ -78,9 +104,46 @@ export class ProgramEditor {
     return this.view.state.doc.toString();
   }
 
-  /** Apply a change that came from the session. It is not this user's to undo. */
+  /** Apply a change that came from the session. */
   applyRemote(changes: ChangeSet): void {
-    this.view.dispatch({ changes, annotations: [remote.of(true), Transaction.addToHistory.of(false)] });
+    this.view.dispatch({ changes, annotations: remote.of(true) });
+  }
+
+  /** What is typed from here on is another step to undo. */
+  endUndoGroup(): void {
+    this.groups.close();
+  }
+
+  showThreads(marks: readonly Mark[]): void {
+    this.view.dispatch({ effects: setMarks.of(marks) });
+  }
+
+  /** Show which thread is being read, and bring its place into view. */
+  showThread(id: string | null, place?: { from: number }): void {
+    const effects: StateEffect<unknown>[] = [setActiveMark.of(id)];
+    if (place) effects.push(EditorView.scrollIntoView(Math.min(place.from, this.view.state.doc.length), { y: "center" }));
+    this.view.dispatch({ effects });
+  }
+
+  /** Take the selection, or the line of the caret, as the place of a comment that is being written. */
+  beginComment(): Draft & { quote: string; number: number } {
+    const { state } = this.view;
+    const { main } = state.selection;
+    const at = state.doc.lineAt(main.from);
+    const draft = main.empty ? { from: at.from, to: at.to, line: true } : { from: main.from, to: main.to, line: false };
+    this.view.dispatch({ effects: setDraft.of(draft) });
+    return { ...draft, quote: state.sliceDoc(draft.from, Math.min(draft.to, draft.from + 200)), number: at.number };
+  }
+
+  /** Where the comment that was being written belongs now; the mark goes away. */
+  endComment(): Draft | null {
+    const draft = draftOf(this.view.state);
+    this.view.dispatch({ effects: setDraft.of(null) });
+    return draft;
+  }
+
+  focus(): void {
+    this.view.focus();
   }
 
   showPeers(peers: ReadonlyMap<string, Peer>): void {

@@ -1,6 +1,16 @@
 import type { ReactElement } from "react";
 
 const PATHS = {
+  undo: "M8 5L4 9l4 4M4 9h10a6 6 0 0 1 0 12h-3",
+  redo: "M16 5l4 4-4 4M20 9H10a6 6 0 0 0 0 12h3",
+  comment: "M4 5h16v11H11l-5 4v-4H4z",
+  clock: "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM12 7v5l3.5 2",
+  people: "M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7zM3 20a6 6 0 0 1 12 0M16 4.5a3.5 3.5 0 0 1 0 6.5M18 14.5a6 6 0 0 1 3 5.5",
+  more: "M5 12h.01M12 12h.01M19 12h.01",
+  copy: "M9 9h11v11H9zM15 9V4H4v11h5",
+  fork: "M7 4v6a4 4 0 0 0 4 4h2a4 4 0 0 0 4-4V4M12 14v6",
+  next: "M10 6l6 6-6 6",
+  swap: "M7 7h13M16 3l4 4-4 4M17 17H4M8 13l-4 4 4 4",
   play: "M7 5l11 7-11 7z",
   stop: "M7 7h10v10H7z",
   link: "M10 14a4 4 0 0 0 6 .4l3-3a4 4 0 0 0-5.7-5.7L12 7M14 10a4 4 0 0 0-6-.4l-3 3a4 4 0 0 0 5.7 5.7L12 17",

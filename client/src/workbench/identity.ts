@@ -11,18 +11,31 @@ const USEFUL_MS = 30_000;
 
 type Store = Pick<Storage, "getItem" | "setItem" | "removeItem">;
 
-/** Take `#token=…` out of the address, leaving no trace of it in the history. */
-export function takeTokenFromFragment(
+/** Take `#name=…` out of the address, leaving no trace of it in the history. */
+function takeFromFragment(
+  name: string,
   location: Pick<Location, "hash" | "pathname" | "search">,
   history: Pick<History, "replaceState" | "state">,
 ): string | null {
-  if (!location.hash.includes("token=")) return null;
+  if (!location.hash.includes(`${name}=`)) return null;
   const parameters = new URLSearchParams(location.hash.slice(1));
-  const token = parameters.get("token");
-  parameters.delete("token");
+  const value = parameters.get(name);
+  parameters.delete(name);
   const rest = parameters.toString();
   history.replaceState(history.state, "", location.pathname + location.search + (rest ? `#${rest}` : ""));
+  return value;
+}
+
+/** The token of a sign-in link. */
+export function takeTokenFromFragment(...where: [Pick<Location, "hash" | "pathname" | "search">, Pick<History, "replaceState" | "state">]): string | null {
+  const token = takeFromFragment("token", ...where);
   return token && isTokenShaped(token) ? token : null;
+}
+
+/** The secret of an invite link. */
+export function takeInviteFromFragment(...where: [Pick<Location, "hash" | "pathname" | "search">, Pick<History, "replaceState" | "state">]): string | null {
+  const invite = takeFromFragment("invite", ...where);
+  return invite && /^[\w-]{1,128}$/.test(invite) ? invite : null;
 }
 
 /** A JWT is three base64url parts; anything else never reaches the network. */

@@ -20,7 +20,7 @@ interface Following {
 
 export function useJob(rest: RestClient, socket: SecureWebSocketClient | null): {
   view: JobView;
-  run: (qasm: string, shots: number, seed?: number) => void;
+  run: (qasm: string | Promise<string>, shots: number, seed?: number) => void;
   cancel: () => void;
 } {
   const [view, setView] = useState<JobView>({ phase: "idle" });
@@ -76,12 +76,12 @@ export function useJob(rest: RestClient, socket: SecureWebSocketClient | null): 
   );
 
   const run = useCallback(
-    (qasm: string, shots: number, seed?: number) => {
+    (qasm: string | Promise<string>, shots: number, seed?: number) => {
       current.current?.stop();
       const following: Following = { id: null, stop: () => {} };
       current.current = following;
       setView({ phase: "running", id: null, status: "queued", progress: 0, cancelling: false });
-      rest.submitJob(qasm, shots, seed).then(
+      Promise.resolve(qasm).then((program) => rest.submitJob(program, shots, seed)).then(
         ({ id }) => {
           if (current.current === following) follow(following, id);
         },
