@@ -23,8 +23,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors import NAMESPACE
 from actors.collab.room import REMOVED
+from actors.host import GOING_AWAY
 from actors.named import DIRECTORY, call, ensure, find
-from actors.session import GOING_AWAY, SessionActor
+from actors.session import SessionActor
 from actors.stream import Offer
 from cluster.errors import SynqError, Unavailable
 from cluster.settings import Settings, get_settings

@@ -1,7 +1,7 @@
 """The live session's pure core: what is accepted, in which order, and who is told what.
 
 Nothing here knows Ray, sockets, storage or the clock: events come in as values with the time
-beside them, and what is to be done comes back as values. ``actors.session`` is the shell.
+beside them, and what is to be done comes back as values. ``actors.host`` is the shell.
 
 - ``messages``: every message a client may send, typed; one place for sizes and forms.
 - ``history``: items, the bounded memory of recent ones, and their wire form.

@@ -1,7 +1,7 @@
 """A world of its own for the session core: clients, a network that loses things, hosts that die.
 
 Everything is plain values: the network is lists, storage is a list of rows that checks epochs, an
-actor is a `Room` in the rounds that ``actors.session`` drives. What happens next is chosen by
+actor is a `Room` in the rounds that ``actors.host`` drives. What happens next is chosen by
 whoever drives the world, so every run can be had again. ``World.check`` holds after every step.
 """
 

@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors import session as session_module
+from actors import host as host_module
 from actors import wire
 from actors.collab.history import RING_ITEMS
 from actors.collab.messages import Comment, Edit, Since, Sync, Undo
+from actors.host import SessionHost
 from actors.ot.text import MAX_SECTIONS
-from actors.session import SessionHost
 from actors.stream import Stream, connect
 from cluster.errors import Conflict, NotFound
 from cluster.storage import items as log_store
@@ -181,7 +181,7 @@ async def test_what_waits_for_its_round_is_bounded(
     await host.acquire(session, await take_over(database, session))
     replica.follow(session, A)
     await replica.next()
-    monkeypatch.setattr(session_module, "INBOX", 0)
+    monkeypatch.setattr(host_module, "INBOX", 0)
     replica.edit(session, A, 1, 0, [[0, "x"]])
     nack = await replica.frame()
     assert (nack["type"], nack["code"], nack["seq"]) == ("nack", "overloaded", 1)
