@@ -14,6 +14,7 @@ from strawberry.extensions import (
     QueryDepthLimiter,
     SchemaExtension,
 )
+from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, Info
 
@@ -27,8 +28,13 @@ from deployments.graphql.types import (
     CollaborationSession,
     CollaborationSessionPage,
     Context,
+    History,
     Job,
     JobPage,
+    Participant,
+    Revision,
+    SessionState,
+    Standing,
     shown,
 )
 
@@ -39,6 +45,7 @@ MAX_ALIASES = 15
 
 Limit = Annotated[int, strawberry.argument(description="1 to 50")]
 MAX_PAGE = 50
+FIRST = BigInt(1)
 
 
 @strawberry.type
@@ -91,6 +98,33 @@ class Query:
             total=page["total"],
         )
 
+    @strawberry.field
+    async def session_participants(self, info: Info, id: strawberry.ID) -> list[Participant]:
+        """List who has a lasting role in a session, in the order of joining."""
+        at: Context = info.context
+        found = await at.services.membership.participants(id, at.user)
+        return [shown(Participant, item) for item in found["items"]]
+
+    @strawberry.field
+    async def session_history(
+        self, info: Info, id: strawberry.ID, from_rev: BigInt = FIRST, limit: Limit = 20
+    ) -> History:
+        """List a session's revisions from one on, oldest first."""
+        at: Context = info.context
+        page = await at.services.histories.items(id, at.user, from_=from_rev, limit=_page(limit))
+        return History(items=[shown(Revision, item) for item in page["items"]], next=page["next"])
+
+    @strawberry.field
+    async def session_state(
+        self, info: Info, id: strawberry.ID, rev: BigInt | None = None
+    ) -> SessionState:
+        """Return a document at a rev, or as it is now."""
+        at: Context = info.context
+        state = await at.services.histories.state(id, at.user, rev)
+        return SessionState(
+            rev=BigInt(state.rev), lineage=state.lineage, kind=state.kind, state=state.state
+        )
+
 
 @strawberry.type
 class Mutation:
@@ -121,6 +155,58 @@ class Mutation:
         """End a job; one that is over stays as it is."""
         at: Context = info.context
         return shown(Job, await at.services.jobs.cancel(id, at.user))
+
+    @strawberry.mutation
+    async def create_collaboration_session(
+        self,
+        info: Info,
+        name: str,
+        kind: str = "text",
+        content: JSON | None = None,
+        visibility: str = "private",
+        public_role: str = "viewer",
+    ) -> CollaborationSession:
+        """Make a session; the caller owns it."""
+        at: Context = info.context
+        made = await at.services.sessions.create(
+            at.user,
+            name=name,
+            kind=kind,
+            content=content,
+            visibility=visibility,
+            public_role=public_role,
+        )
+        return shown(CollaborationSession, made)
+
+    @strawberry.mutation
+    async def join_collaboration_session(
+        self, info: Info, id: strawberry.ID, invite: str | None = None
+    ) -> Standing:
+        """Make the public role, or an invite's, a lasting one."""
+        at: Context = info.context
+        return shown(Standing, await at.services.membership.join(id, at.user, invite))
+
+    @strawberry.mutation
+    async def restore_collaboration_session(
+        self, info: Info, id: strawberry.ID, rev: BigInt
+    ) -> CollaborationSession:
+        """Make a past state the present one, under a new lineage; no rev is lost by it."""
+        at: Context = info.context
+        await at.services.histories.restore(id, at.user, rev)
+        return shown(CollaborationSession, await at.services.sessions.get(id, at.user))
+
+    @strawberry.mutation
+    async def fork_collaboration_session(
+        self,
+        info: Info,
+        id: strawberry.ID,
+        rev: BigInt | None = None,
+        name: str | None = None,
+    ) -> CollaborationSession:
+        """Make a session of one's own from a state of this one."""
+        at: Context = info.context
+        made = await at.services.histories.fork(id, at.user, rev=rev, name=name)
+        return shown(CollaborationSession, made)
 
 
 def _page(limit: int) -> int:

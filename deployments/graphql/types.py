@@ -114,8 +114,60 @@ class CollaborationSession:
     owner: str
     role: str
     rev: BigInt
+    origin: JSON | None
     created_at: Timestamp
     updated_at: Timestamp
+
+
+@strawberry.type
+class Participant:
+    """Somebody with a lasting role in a session."""
+
+    user: str
+    name: str
+    role: str
+    joined_at: Timestamp
+
+
+@strawberry.type
+class Revision:
+    """One entry of a session's history; ``op`` and ``comment`` as on the wire."""
+
+    rev: BigInt
+    client: str
+    user: str
+    seq: BigInt
+    kind: str
+    ts: Timestamp
+    op: JSON | None = None
+    comment: JSON | None = None
+
+
+@strawberry.type
+class History:
+    """Some of a session's revisions, oldest first, and the rev at which the next page begins."""
+
+    items: list[Revision]
+    next: BigInt | None
+
+
+@strawberry.type
+class SessionState:
+    """A document at one rev: a text, or a circuit's object."""
+
+    rev: BigInt
+    lineage: str
+    kind: str
+    state: JSON
+
+
+@strawberry.type
+class Standing:
+    """One's role in a session, and what it permits."""
+
+    session: strawberry.ID
+    role: str
+    permissions: list[str]
 
 
 @strawberry.type

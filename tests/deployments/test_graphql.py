@@ -11,12 +11,14 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from actors import directory
 from actors.circuits import CircuitService
 from actors.histories import HistoryService
 from actors.jobs import JobService
 from actors.membership import MembershipService
 from actors.parser import LocalParser
 from actors.sessions import SessionService
+from cluster.errors import Unavailable
 from cluster.identity.tokens import Principal
 from cluster.settings import load_settings
 from cluster.storage.database import Database
@@ -148,6 +150,47 @@ async def test_sessions(ask: Asked) -> None:
     assert page == {"data": {"collaboration_sessions": {"total": 0, "items": []}}}
     absent = await ask('{ collaboration_session(id: "none") { id } }')
     assert code(absent) == "not_found"
+
+
+async def test_a_sessions_life(
+    ask: Asked, caller: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody() -> Any:
+        raise Unavailable("no directory in this test")
+
+    monkeypatch.setattr(directory, "handle", nobody)
+    create = """mutation ($content: JSON) { create_collaboration_session(
+        name: "n", kind: "circuit", content: $content, visibility: "public") { id kind role } }"""
+    circuit = {"qubits": 2, "clbits": 0, "gates": {}}
+    made = (await ask(create, MUTATION, content=circuit))["data"]["create_collaboration_session"]
+    assert (made["kind"], made["role"]) == ("circuit", "owner")
+    session = made["id"]
+    restore = """mutation ($id: ID!) { restore_collaboration_session(id: $id, rev: 0) { rev } }"""
+    answer = await ask(restore, MUTATION, id=session)
+    assert answer["data"]["restore_collaboration_session"] == {"rev": 1}
+    look = """query ($id: ID!) {
+        session_state(id: $id) { rev kind state }
+        session_history(id: $id) { next items { rev kind user op } }
+        session_participants(id: $id) { user role } }"""
+    user = caller["user"]
+    assert (await ask(look, id=session))["data"] == {
+        "session_state": {"rev": 1, "kind": "circuit", "state": circuit},
+        "session_history": {
+            "next": None, "items": [{"rev": 1, "kind": "restore", "user": user, "op": []}],
+        },
+        "session_participants": [{"user": user, "role": "owner"}],
+    }  # fmt: skip
+    caller["user"] = "guest-of-theirs"
+    join = "mutation ($id: ID!) { join_collaboration_session(id: $id) { role permissions } }"
+    assert (await ask(join, MUTATION, id=session))["data"]["join_collaboration_session"] == {
+        "role": "viewer", "permissions": ["read"],
+    }  # fmt: skip
+    assert code(await ask(restore, MUTATION, id=session)) == "forbidden"
+    fork = "mutation ($id: ID!) { fork_collaboration_session(id: $id) { role origin } }"
+    forked = (await ask(fork, MUTATION, id=session))["data"]["fork_collaboration_session"]
+    assert forked["origin"] == {"session": session, "rev": 1, "how": "fork"}
+    bad = await ask(create, MUTATION, content={"qubits": -1})
+    assert code(bad) == "invalid"
 
 
 async def test_each_path_takes_its_own_operation(ask: Asked) -> None:
