@@ -6,6 +6,7 @@
  * `Sec-WebSocket-Protocol` and into `ping`: never into a URL, a log line, an error or the statistics.
  */
 import { Backoff } from "./backoff";
+import { CircuitChannel, type CircuitChannelListener } from "./circuit-channel";
 import type { Channel, ConnectionState, ConnectionStatistics, Diagnosis, SecureWebSocketOptions, TokenProvider, Wire } from "./connection";
 import { Heartbeat } from "./heartbeat";
 import { Pacer } from "./pacer";
@@ -159,6 +160,11 @@ export class SecureWebSocketClient implements Wire {
   /** The name this client writes into anything printed; there is nothing else to see. */
   toJSON(): object {
     return { session: this.#options.session, phase: this.#state.phase };
+  }
+
+  /** Open a circuit session. */
+  openCircuit(session: string, listener: CircuitChannelListener): CircuitChannel {
+    return this.#open(session, (closed) => new CircuitChannel(this, session, listener, closed));
   }
 
   #open<C extends Channel>(session: string, make: (closed: () => void) => C): C {
