@@ -16,7 +16,7 @@ CLIENT_SOURCES := $(shell find client/src client/index.html client/*.ts client/*
 # Everything that `make bench` runs; bench-oracle, a million cases, takes ten minutes alone.
 BENCHES := collab fanout saturation crowd idle joining replay
 
-.PHONY: help run test check bench clean install page $(addprefix bench-,$(BENCHES) oracle)
+.PHONY: help run test check bench chaos clean install page $(addprefix bench-,$(BENCHES) oracle)
 
 help: ## show what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ bench: dev ## print ratios against peers run in the same minute (or bench-fanout
 
 $(addprefix bench-,$(BENCHES) oracle): bench-%: dev
 	$(BIN)/python -m benchmarks.$*
+
+# MINUTES=5 SEED=… STORE=postgres|sqlite; by default a seed of its own, which is printed.
+chaos: dev ## people type while everything dies; then the checker judges
+	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED)) $(if $(STORE),--store $(STORE))
 
 clean: ## remove what was built and installed; your data stays
 	rm -rf $(VENV) $(STAMPS) build *.egg-info client/node_modules client/dist benchmarks/peers/node_modules

@@ -117,15 +117,23 @@ def _sent_by_somebody(records: Iterable[Record], stored: Stored) -> Iterator[str
             for index in range(len(message.get("ops", "1"))):
                 key = record.client, message["seq"] + index
                 sent.setdefault(key, []).append((index, message))
+    mapped: dict[tuple[int, int], list[ChangeSet]] = {}
     for item in stored.items:
         candidates = sent.get((item["client"], item["seq"]), [])
         if not candidates:
             yield f"rev {item['rev']}: nobody sent seq {item['seq']} of {item['client']}"
-        elif not any(_is(item, index, message, stored) for index, message in candidates):
+        elif not any(_is(item, index, message, stored, mapped) for index, message in candidates):
             yield f"rev {item['rev']} is not what {item['client']} sent as seq {item['seq']}"
 
 
-def _is(item: Item, index: int, message: dict[str, Any], stored: Stored) -> bool:
+def _is(
+    item: Item,
+    index: int,
+    message: dict[str, Any],
+    stored: Stored,
+    mapped: dict[tuple[int, int], list[ChangeSet]],
+) -> bool:
+    """Whether ``item`` is number ``index`` of ``message``."""
     if item["kind"] != message["type"]:
         return False
     if item["kind"] == "comment":
@@ -134,19 +142,26 @@ def _is(item: Item, index: int, message: dict[str, Any], stored: Stored) -> bool
     if item["kind"] != "edit":
         return True
     first = item["rev"] - index
-    missed = stored.items[message["rev"] : first - 1]
-    ops = [ChangeSet.from_json(op) for op in message["ops"][: index + 1]]
-    for other in missed:
-        if other.get("op") is None:
+    key = id(message), first
+    if key not in mapped:
+        mapped[key] = _mapped(message, stored.items[message["rev"] : first - 1])
+    ops = mapped[key]
+    return bool(ops) and ops[index].to_json() == item["op"]
+
+
+def _mapped(message: dict[str, Any], missed: Sequence[Item]) -> list[ChangeSet]:
+    """Return a message's ops as they apply after ``missed``; nothing where they cannot."""
+    ops = [ChangeSet.from_json(op) for op in message["ops"]]
+    for item in missed:
+        if item.get("op") is None:
             continue
-        change = ChangeSet.from_json(other["op"])
-        if change.length != ops[0].length:
-            return False
+        other = ChangeSet.from_json(item["op"])
+        if other.length != ops[0].length:
+            return []
         for at, op in enumerate(ops):
-            ops[at] = op.map(change)
-            change = change.map(op, before=True)
-    accepted = ChangeSet.from_json(item["op"])
-    return ops[index].sections == accepted.sections
+            ops[at] = op.map(other)
+            other = other.map(op, before=True)
+    return ops
 
 
 def _acknowledged(record: Record, stored: Stored) -> Iterator[str]:

@@ -127,9 +127,16 @@ class Editor:
         self.replace(position, count, "")
 
     def replace(self, position: int, count: int, text: str) -> None:
-        rest = len(self.units) - position - count
+        rest = self.shown_length - position - count
         sections = ((position, None), (count, to_units(text)), (rest, None))
-        change = ChangeSet([s for s in sections if s[0] or s[1]])
+        self.change(ChangeSet([s for s in sections if s[0] or s[1]]))
+
+    @property
+    def shown_length(self) -> int:
+        return len(self.units)
+
+    def change(self, change: ChangeSet) -> None:
+        """Make a change to the document as it is shown."""
         self.units = change.apply(self.units)
         self.made += 1
         last = self.outgoing[-1] if self.outgoing else None
@@ -390,7 +397,11 @@ class Editor:
             for index, change in enumerate(out.changes):
                 out.changes[index] = change.map(other)
                 other = other.map(change, before=True)
-        self.units = other.apply(self.units)
+        self._remote(other)
+
+    def _remote(self, change: ChangeSet) -> None:
+        """Show what another did, or an undo of one's own came to."""
+        self.units = change.apply(self.units)
 
     def _acknowledged(self, item: dict[str, Any]) -> None:
         assert item["seq"] == self.seq + 1

@@ -1,7 +1,7 @@
 """What can go wrong, each as one function: it does the harm, and undoes it where harm lasts.
 
-A fault returns once the harm is done and, where it lasted, over; from then on people must get what
-they type acknowledged again within `Fault.within_s`.
+A fault returns once the harm is done and, where it lasts, over. From then on (where `meanwhile` says
+so, from its beginning) people get what they type acknowledged again within `Fault.within_s`.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ class Fault:
     within_s: float
     needs: str = ""
     """The part of the scene that it breaks."""
+    meanwhile: bool = False
+    """Whether people are to get on while it lasts."""
 
 
 def one(scene: Scene, title: str) -> psutil.Process:
@@ -162,15 +164,15 @@ def _fill(filler: Path) -> None:
 
 FAULTS = (
     Fault("session actor killed", actor_killed, 20),
-    Fault("session actor stopped for 20 s", actor_stopped, 20),
-    Fault("session actor stopped briefly", actor_stopped_briefly, 20),
+    Fault("session actor stopped for 20 s", actor_stopped, 20, meanwhile=True),
+    Fault("session actor stopped briefly", actor_stopped_briefly, 20, meanwhile=True),
     Fault("ingress replica killed", killer("ray::ServeReplica:collaborate"), 40),
     Fault("HAProxy killed", killer("haproxy -"), 60),
     Fault("directory killed", killer("ray::Directory"), 30),
     Fault("Ray node killed", node_killed, 20, "node"),
     Fault("Ray node hung", node_hung, 20, "node"),
     Fault("PostgreSQL killed, started again", postgres_down, 30, "postgres"),
-    Fault("Redis killed, started again", redis_down, 10, "redis"),
+    Fault("Redis killed, started again", redis_down, 10, "redis", meanwhile=True),
     Fault("disk full, then not", disk_full, 30, "disk"),
     Fault("a reader stalled", reader_stalled, 10),
 )
