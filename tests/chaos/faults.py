@@ -1,7 +1,7 @@
 """What can go wrong, each as one function: it does the harm, and undoes it where harm lasts.
 
-A fault returns once the harm is done and, where it lasts, over. From then on (where `meanwhile` says
-so, from its beginning) people get what they type acknowledged again within `Fault.within_s`.
+A fault returns once the harm is done and, where it lasts, over. From then on (from its beginning
+where `meanwhile` says so) people get what they type acknowledged again within `Fault.within_s`.
 """
 
 from __future__ import annotations
