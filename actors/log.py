@@ -58,7 +58,7 @@ def from_row(row: Any, kind: Kind, length: int = 0) -> Item:
             ts=row.ts,
             group=row.group,
             comment=comment,
-            of=tuple(detail["of"]) if detail and comment is None else (),
+            of=tuple(map(tuple, detail["of"])) if detail and comment is None else (),
         )
     )
 

@@ -29,7 +29,7 @@ class Item:
         ts: epoch milliseconds.
         group: name under which its client wants it undone together with others.
         comment: what a comment says, with the names it was given.
-        of: the revs that an undo took back, or that a redo brought back (of an undo).
+        of: spans of the revs that an undo took back, or of the undo that a redo took back.
     """
 
     rev: int
@@ -44,7 +44,7 @@ class Item:
     ts: int
     group: str | None = None
     comment: dict[str, Any] | None = None
-    of: tuple[int, ...] = ()
+    of: tuple[tuple[int, int], ...] = ()
     full: bytes = field(default=b"", compare=False, repr=False)
     own: bytes = field(default=b"", compare=False, repr=False)
 

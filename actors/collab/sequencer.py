@@ -210,13 +210,15 @@ class Sequencer:
         ops = [self.kind.read_bounded(op) for op in edit.ops]
         length = missed[0].length if missed else self.kind.length(self.state)
         self.kind.check_base(ops, length)
+        last = len(ops) - 1
         for item in missed:
             other = item.op
             if other is None:
                 continue
             for index, op in enumerate(ops):
                 ops[index] = op.map(other)
-                other = other.map(op, before=True)
+                if index != last:  # nobody asks how it meets what comes after the last
+                    other = other.map(op, before=True)
         return ops
 
     # --- undo, redo ------------------------------------------------------------------------
@@ -229,13 +231,13 @@ class Sequencer:
         groups = stack.undo if kind == "undo" else stack.redo
         # Newest first; what came to nothing meanwhile is passed over.
         for group in reversed(groups):
-            first = group.revs[0]
+            first = group.first
             if self.rev - first > UNDO_HORIZON:
                 break
             items = self._items_from(first, older)
             if items is None:
                 return NeedsItems(first)
-            op = taking_back(group.revs, user, items)
+            op = taking_back(group.spans, user, items)
             if op is not None:
                 op = self.kind.feasible(op, self.state)
             if op is None or op.empty:
@@ -252,7 +254,7 @@ class Sequencer:
                 length=self.kind.length(self.state),
                 digest=digest,
                 ts=now_ms,
-                of=tuple(group.revs),
+                of=tuple((first, last) for first, last in group.spans),
             )
             self.state = after
             self._remember(encoded(item))

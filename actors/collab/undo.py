@@ -12,7 +12,8 @@ the two is first brought to where it would be without them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,11 +27,18 @@ GROUP_MS = 500
 MAX_GROUP = 1_000
 
 
+Spans = Sequence[Sequence[int]]
+"""First and last revs of runs, in order."""
+
+
 @dataclass(slots=True)
 class Group:
-    """Changes that are taken back together: consecutive ones of one user, oldest first."""
+    """Changes that are taken back together: consecutive ones of one user, oldest first.
 
-    revs: list[int]
+    As spans of revs: a step may have a thousand, of which others made few in between.
+    """
+
+    spans: list[list[int]]
     client: str = ""
     name: str | None = None
     ts: int = 0
@@ -39,11 +47,29 @@ class Group:
 
     def takes(self, item: Item) -> bool:
         """Whether ``item`` belongs to this step."""
-        if not self.growing or self.name != item.group or len(self.revs) >= MAX_GROUP:
+        if not self.growing or self.name != item.group or self.size >= MAX_GROUP:
             return False
         return item.group is not None or (
             self.client == item.client and item.ts - self.ts < GROUP_MS
         )
+
+    @property
+    def first(self) -> int:
+        """Return its oldest rev."""
+        return self.spans[0][0]
+
+    @property
+    def size(self) -> int:
+        """Return how many changes it has."""
+        return sum(last - first + 1 for first, last in self.spans)
+
+    def add(self, item: Item) -> None:
+        """Take a change in."""
+        if self.spans[-1][1] == item.rev - 1:
+            self.spans[-1][1] = item.rev
+        else:
+            self.spans.append([item.rev, item.rev])
+        self.ts = item.ts
 
 
 @dataclass(slots=True)
@@ -72,18 +98,18 @@ class UndoBook:
             _drop_to(stack.undo, item.of)
             if stack.undo:
                 stack.undo[-1].growing = False
-            stack.redo.append(Group([item.rev]))
+            stack.redo.append(Group([[item.rev, item.rev]]))
         elif item.kind == "redo":
             _drop_to(stack.redo, item.of)
-            stack.undo.append(Group([item.rev]))
+            stack.undo.append(Group([[item.rev, item.rev]]))
         else:
             stack.redo.clear()
             top = stack.undo[-1] if stack.undo else None
             if top is not None and top.takes(item):
-                top.revs.append(item.rev)
-                top.ts = item.ts
+                top.add(item)
             else:
-                group = Group([item.rev], item.client, item.group, item.ts, growing=True)
+                span = [item.rev, item.rev]
+                group = Group([span], item.client, item.group, item.ts, growing=True)
                 stack.undo.append(group)
         del stack.undo[:-MAX_DEPTH]
 
@@ -99,8 +125,8 @@ class UndoBook:
     def forget(self, rev: int) -> None:
         """Drop the steps that begin at or before ``rev``, which is no longer kept."""
         for user, stack in list(self._stacks.items()):
-            stack.undo = [group for group in stack.undo if group.revs[0] > rev]
-            stack.redo = [group for group in stack.redo if group.revs[0] > rev]
+            stack.undo = [group for group in stack.undo if group.first > rev]
+            stack.redo = [group for group in stack.redo if group.first > rev]
             if not stack.undo and not stack.redo:
                 del self._stacks[user]
 
@@ -108,8 +134,8 @@ class UndoBook:
         """Return plain data that `load` takes."""
         return {
             user: {
-                "undo": [[[*g.revs], g.client, g.name, g.ts, g.growing] for g in stack.undo],
-                "redo": [[[*g.revs], g.client, g.name, g.ts, g.growing] for g in stack.redo],
+                "undo": [_dumped(group) for group in stack.undo],
+                "redo": [_dumped(group) for group in stack.redo],
             }
             for user, stack in self._stacks.items()
         }
@@ -120,17 +146,27 @@ class UndoBook:
         book = cls()
         for user, lists in stored.items():
             undo, redo = (
-                [Group([*revs], *more) for revs, *more in lists[name]] for name in ("undo", "redo")
+                [Group([[*span] for span in spans], *more) for spans, *more in lists[name]]
+                for name in ("undo", "redo")
             )
             book._stacks[user] = Stack(undo, redo)
         return book
 
 
-def _drop_to(groups: list[Group], revs: Sequence[int]) -> None:
-    """Take off the step of ``revs`` and those above it, which had come to nothing."""
+def _dumped(group: Group) -> list[Any]:
+    spans = [[*span] for span in group.spans]
+    return [spans, group.client, group.name, group.ts, group.growing]
+
+
+def _drop_to(groups: list[Group], spans: Spans) -> None:
+    """Take off the step of ``spans`` and those above it, which had come to nothing."""
     while groups:
-        if groups.pop().revs[0] == revs[0]:
+        if groups.pop().first == spans[0][0]:
             return
+
+
+def _revs(spans: Spans) -> Iterator[int]:
+    return itertools.chain.from_iterable(range(first, last + 1) for first, last in spans)
 
 
 @dataclass(slots=True)
@@ -141,19 +177,19 @@ class _Bridge:
     op: Any
 
 
-def taking_back(revs: Sequence[int], user: str, items: Iterable[Item]) -> Any:
-    """Return the op that takes ``revs`` of ``user`` back, as it applies now.
+def taking_back(spans: Spans, user: str, items: Iterable[Item]) -> Any:
+    """Return the op that takes the revs in ``spans`` of ``user`` back, as it applies now.
 
-    ``items`` are all items from ``revs[0]`` to the newest, in order, with their inverses.
+    ``items`` are all items from the first of these to the newest, in order, with their inverses.
     """
     items = [item for item in items if item.op is not None]
     closed_by = {
         rev: item.rev
         for item in items
         if item.user == user and item.kind in ("undo", "redo")
-        for rev in item.of
+        for rev in _revs(item.of)
     }
-    targets = frozenset(revs)
+    targets = frozenset(_revs(spans))
     back: Any = None
     bridges: list[_Bridge] = []
     for item in items:

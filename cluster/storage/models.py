@@ -91,7 +91,7 @@ class Item(Base):
 
     ``op`` is what was applied (after mapping), ``inverse`` what takes it back. ``digest`` is a
     hash of what the client sent under ``seq``; the same number with other content is refused.
-    ``detail`` is JSON: what a comment says, or ``{"of": [rev, …]}`` of an undo or redo.
+    ``detail`` is JSON: what a comment says, or ``{"of": [[first, last], …]}`` of an undo or redo.
     """
 
     __tablename__ = "items"
