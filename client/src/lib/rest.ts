@@ -166,7 +166,7 @@ export class RestClient {
   }
 
   createSession(session: NewSession): Promise<Session> {
-    return this.call("POST", "/collaboration/sessions", { kind: "text", ...session });
+    return this.call("POST", "/collaboration/sessions", session);
   }
 
   deleteSession(id: string): Promise<void> {

@@ -29,11 +29,7 @@ export function CircuitView({ drawing, stale }: { drawing: Drawing; stale: boole
 
   const windowed = layout.ops.length > WINDOWED;
   const shown = windowed ? layout.ops.filter((op) => op.x > view.left - 400 && op.x < view.right + 400) : layout.ops;
-  const labelWidth = Math.max(
-    LABELS_MIN,
-    ...layout.wires.map((wire) => wire.name.length * 7.6 + 22),
-    ...layout.registers.map((register) => register.name.length * 7.6 + 22),
-  );
+  const labelWidth = labelWidthOf(layout);
 
   const select = (index: number): void => {
     const op = layout.ops[index];
@@ -86,16 +82,7 @@ export function CircuitView({ drawing, stale }: { drawing: Drawing; stale: boole
         <div className="circuit-sheet" style={{ width: layout.width + labelWidth }}>
           <svg className="wire-labels" width={labelWidth} height={layout.height} aria-hidden="true">
             <rect width={labelWidth} height={layout.height} className="label-ground" />
-            {layout.wires.map((wire) => (
-              <text key={wire.name} x={labelWidth - 12} y={wire.y} className="wire-label">
-                {wire.name}
-              </text>
-            ))}
-            {layout.registers.map((register) => (
-              <text key={register.name} x={labelWidth - 12} y={register.y} className="wire-label classical">
-                {register.name}
-              </text>
-            ))}
+            <WireNames layout={layout} width={labelWidth} />
           </svg>
           <svg className="circuit-svg" width={layout.width} height={layout.height} role="img" aria-label={summary}>
             <Wires layout={layout} />
@@ -124,13 +111,34 @@ function size(operations: number, truncated: boolean): string {
 }
 
 /** The colour family of an operation. */
-function family({ op, shape }: PlacedOp): string {
+export function family({ op, shape }: PlacedOp): string {
   if (shape === "measure" || shape === "barrier" || shape === "reset" || shape === "block") return shape;
   if (op.controls > 0 || op.qubits.length > 1) return "entangling";
   return op.params.length > 0 ? "rotation" : "clifford";
 }
 
-function Wires({ layout }: { layout: Layout }): ReactElement {
+export function labelWidthOf(layout: Layout): number {
+  return Math.max(LABELS_MIN, ...[...layout.wires, ...layout.registers].map(({ name }) => name.length * 7.6 + 22));
+}
+
+export function WireNames({ layout, width }: { layout: Layout; width: number }): ReactElement {
+  return (
+    <>
+      {layout.wires.map((wire) => (
+        <text key={wire.name} x={width - 12} y={wire.y} className="wire-label">
+          {wire.name}
+        </text>
+      ))}
+      {layout.registers.map((register) => (
+        <text key={register.name} x={width - 12} y={register.y} className="wire-label classical">
+          {register.name}
+        </text>
+      ))}
+    </>
+  );
+}
+
+export function Wires({ layout }: { layout: Layout }): ReactElement {
   return (
     <g className="wires">
       {layout.wires.map((wire) => (
@@ -150,7 +158,7 @@ function Wires({ layout }: { layout: Layout }): ReactElement {
   );
 }
 
-function Operation({ placed, layout }: { placed: PlacedOp; layout: Layout }): ReactElement {
+export function Operation({ placed, layout }: { placed: PlacedOp; layout: Layout }): ReactElement {
   const { shape, x, controls, targets, rows, box } = placed;
   const [first, last] = rows;
   if (shape === "barrier") {

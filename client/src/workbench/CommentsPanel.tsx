@@ -32,7 +32,8 @@ export function CommentsPanel(props: {
   draft: { where: string; quote: string } | null;
   active: string | null;
   actions: CommentActions;
-  onAdd: () => void;
+  /** Null where there is nothing to be commented on now. */
+  onAdd: (() => void) | null;
   onSubmitDraft: (text: string) => void;
   onCancelDraft: () => void;
   onActivate: (id: string) => void;
@@ -44,7 +45,7 @@ export function CommentsPanel(props: {
   const orphaned = sorted.filter(({ thread }) => !thread.resolved && thread.orphaned);
   const resolved = sorted.filter(({ thread }) => thread.resolved);
   const card = (shown: ShownThread): ReactElement => <ThreadCard key={shown.thread.id} shown={shown} {...props} />;
-  const tools = canComment && (
+  const tools = canComment && props.onAdd && (
     <button type="button" onClick={props.onAdd}>
       <Icon name="plus" />
       Comment

@@ -76,6 +76,7 @@ export function Home({ identity, rest, name, onName, onOpen }: {
                   }}>
                     <span className="session-title">{session.name}</span>
                     <span className="muted session-facts">
+                      {session.kind === "circuit" ? "drawn circuit · " : ""}
                       {session.visibility === "public" ? "open to everyone here" : "private"} · {session.rev} edits · {ago(session.updated_at)}
                     </span>
                   </a>
@@ -148,6 +149,7 @@ function NewSession({ rest, onOpen }: { rest: RestClient; onOpen: (id: string) =
     try {
       const session = await rest.createSession({
         name: name.trim() || (template ? template.name : nameFromFile(file?.name ?? "")),
+        kind: template && typeof template.content !== "string" ? "circuit" : "text",
         content: template ? template.content : (file?.content ?? ""),
         visibility: open ? "public" : "private",
         public_role: "editor",

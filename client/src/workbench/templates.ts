@@ -3,7 +3,8 @@ export interface Template {
   id: string;
   name: string;
   description: string;
-  content: string;
+  /** A program, or a circuit to be worked on as a drawing. */
+  content: string | { qubits: number; clbits: number; gates: Record<string, object> };
 }
 
 const HEADER = 'OPENQASM 3.0;\ninclude "stdgates.inc";\n\n';
@@ -113,6 +114,12 @@ if (m[1]) { x q[2]; }
 if (m[0]) { z q[2]; }
 out = measure q[2];
 `,
+  },
+  {
+    id: "drawn",
+    name: "Drawn circuit",
+    description: "Gates placed by hand, no text",
+    content: { qubits: 3, clbits: 3, gates: {} },
   },
   {
     id: "blank",

@@ -1,9 +1,8 @@
 /**
- * Answers, with the client's own code, what the server answers in Python: one JSON case a line, bundled and fed
- * by `tests/actors/test_client_oracle.py`.
+ * Answers, with the client's own code, what the server answers in Python; bundled and fed by
+ * `tests/actors/test_client_oracle.py`.
  */
 import { ChangeSet } from "@codemirror/state";
-import { createInterface } from "node:readline";
 import { circuitOf, circuitToJson, type Circuit } from "../../src/lib/circuit";
 import { CircuitOp, InvalidCircuit } from "../../src/lib/circuit-op";
 import type { Item, ThreadEntry } from "../../src/lib/protocol";
@@ -38,13 +37,14 @@ function orInvalid(work: () => unknown): unknown {
 function circuitAnswers({ doc, a, b, c }: CircuitCase): object {
   const circuit: Circuit = circuitOf(doc);
   const [A, B, C] = [a, b, c].map((json) => CircuitOp.fromJSON(json)) as [CircuitOp, CircuitOp, CircuitOp];
+  const applied = orInvalid(() => circuitToJson(A.apply(circuit)));
   return {
-    apply: orInvalid(() => circuitToJson(A.apply(circuit))),
+    apply: applied,
     map: A.map(B).toJSON(),
     before: A.map(B, true).toJSON(),
     compose: orInvalid(() => A.compose(C).toJSON()),
     invert: A.invert(circuit).toJSON(),
-    between: CircuitOp.between(circuit, circuitOf(orInvalid(() => circuitToJson(A.apply(circuit))) === "invalid" ? doc : circuitToJson(A.apply(circuit)))).toJSON(),
+    between: CircuitOp.between(circuit, applied === "invalid" ? circuit : circuitOf(applied)).toJSON(),
   };
 }
 
@@ -64,7 +64,8 @@ function threadAnswers({ doc, items, middle }: ThreadsCase): object {
   return { doc: text.toString(), threads: book.all.map(shown), late: late.all.map(shown) };
 }
 
-for await (const line of createInterface({ input: process.stdin })) {
+/** The answer to one JSON case, in JSON. */
+export function answer(line: string): string {
   const value = JSON.parse(line) as CircuitCase | ThreadsCase;
-  process.stdout.write(`${JSON.stringify(value.kind === "circuit" ? circuitAnswers(value) : threadAnswers(value))}\n`);
+  return JSON.stringify(value.kind === "circuit" ? circuitAnswers(value) : threadAnswers(value));
 }
