@@ -49,17 +49,20 @@ export interface CanvasProps {
 export function CircuitCanvas(props: CanvasProps): ReactElement {
   const { circuit, writable, armed, selected, peers, marks, onSelect } = props;
   const drawing = useMemo(() => drawingOf(circuit), [circuit]);
-  const layout = useMemo(() => {
-    const placed = layoutCircuit(drawing);
-    return { ...placed, width: placed.width + MARGIN };
-  }, [drawing]);
-  const ops = useMemo(() => layout.ops.map((placed) => ({ ...placed, id: (placed.op as GateOp).id })), [layout]);
-  const stops = useMemo(() => stopsOf(ops, layout.width), [ops, layout.width]);
+  const [view, setView] = useState({ left: 0, right: 0 });
+  const placed = useMemo(() => layoutCircuit(drawing), [drawing]);
+  const labelWidth = labelWidthOf(placed);
+  // The wires reach to the edge of what is seen, so that there is a place for the next gate.
+  const layout = useMemo(
+    () => ({ ...placed, width: Math.max(placed.width + MARGIN, view.right - view.left - labelWidth) }),
+    [placed, view.left, view.right, labelWidth],
+  );
+  const ops = useMemo(() => placed.ops.map((op) => ({ ...op, id: (op.op as GateOp).id })), [placed]);
+  const stops = useMemo(() => stopsOf(ops, placed.width), [ops, placed.width]);
   const svg = useRef<SVGSVGElement>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const [spot, setSpot] = useState<Spot | null>(null);
   const [drag, setDrag] = useState<Drag | null>(null);
-  const [view, setView] = useState({ left: 0, right: 4_000 });
   const readout = useId();
 
   const spotAt = (event: { clientX: number; clientY: number }): Spot | null => {
@@ -106,10 +109,15 @@ export function CircuitCanvas(props: CanvasProps): ReactElement {
     const element = scroller.current;
     if (element) setView({ left: element.scrollLeft, right: element.scrollLeft + element.clientWidth });
   };
-  useEffect(measureView, [layout]);
+  useEffect(() => {
+    const element = scroller.current;
+    if (!element) return;
+    const observer = new ResizeObserver(measureView);
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
   const windowed = ops.length > WINDOWED;
   const shown = windowed ? ops.filter((op) => op.x > view.left - 400 && op.x < view.right + 400) : ops;
-  const labelWidth = labelWidthOf(layout);
   const chosen = ops.find((op) => op.id === selected);
 
   const reveal = (x: number): void => {
@@ -314,7 +322,7 @@ export function stopsOf(ops: readonly { x: number; width: number }[], width: num
   const columns = new Map<number, number>();
   for (const op of ops) columns.set(op.x, Math.max(columns.get(op.x) ?? 0, op.width));
   const ahead = [...columns].sort(([a], [b]) => a - b).map(([x, wide]) => Math.round(x - wide / 2 - 6));
-  return [...ahead, Math.round(width - MARGIN + 12)];
+  return [...ahead, Math.round(width + 12)];
 }
 
 function nearest(stops: readonly number[], x: number): number {
@@ -323,12 +331,14 @@ function nearest(stops: readonly number[], x: number): number {
 
 function Ghost({ name, x, rows, height }: { name: string; x: number; rows: readonly number[]; height: number }): ReactElement {
   const [first, last] = [Math.min(...rows), Math.max(...rows)];
+  const label = labelOfGate(name);
+  const width = Math.max(BOX, label.length * 8.3 + 12);
   return (
     <g className="ghost">
       <line x1={x} x2={x} y1={4} y2={height - 4} />
-      <rect x={x - BOX / 2} y={rowY(first) - BOX / 2} width={BOX} height={rowY(last) - rowY(first) + BOX} rx={5} />
+      <rect x={x - width / 2} y={rowY(first) - BOX / 2} width={width} height={rowY(last) - rowY(first) + BOX} rx={5} />
       <text className="gate-label" x={x} y={(rowY(first) + rowY(last)) / 2}>
-        {labelOfGate(name).slice(0, 5)}
+        {label}
       </text>
     </g>
   );

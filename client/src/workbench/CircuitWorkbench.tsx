@@ -85,6 +85,15 @@ export function CircuitWorkbench(props: WorkbenchProps): ReactElement {
     return () => window.removeEventListener("keydown", onKey);
   }, [undo, redo]);
 
+  useEffect(() => {
+    if (armed === null) return;
+    const onKey = (event: KeyboardEvent): void => {
+      if (event.key === "Escape") setArmed(null);
+    };
+    window.addEventListener("keydown", onKey);
+    return () => window.removeEventListener("keydown", onKey);
+  }, [armed]);
+
   const remove = (id: string): void => {
     edit(CircuitOp.of({ del: id }));
     setSelected(null);

@@ -1,4 +1,4 @@
-import { memo, type ReactElement } from "react";
+import { memo, useId, useState, type ReactElement } from "react";
 import { GATE_TYPES } from "../lib/circuit";
 import { controlsOf, labelOfGate, paletteGroups } from "./circuit-drawing";
 
@@ -11,13 +11,17 @@ export const Palette = memo(function Palette({ armed, qubits, onArm }: {
   /** `keyboard` when no pointer was used: the focus then goes to the circuit. */
   onArm: (name: string | null, keyboard: boolean) => void;
 }): ReactElement {
+  const [open, setOpen] = useState(false);
+  const id = useId();
   return (
-    <div className="palette" role="group" aria-label="Gates">
-      {GROUPS.map((group) => (
+    <div className="palette" role="group" aria-label="Gates" id={id}>
+      {GROUPS.filter((_, index) => open || index === 0).map((group, index) => (
         <div key={group.title} className="palette-group" role="group" aria-label={group.title}>
-          <span className="palette-title" aria-hidden="true">
-            {group.title}
-          </span>
+          {index > 0 && (
+            <span className="palette-title" aria-hidden="true">
+              {group.title}
+            </span>
+          )}
           {group.gates.map((name) => {
             const kind = GATE_TYPES.get(name);
             const small = (kind?.qubits ?? 1) > qubits;
@@ -45,17 +49,22 @@ export const Palette = memo(function Palette({ armed, qubits, onArm }: {
               </button>
             );
           })}
+          {index === 0 && (
+            <button type="button" className="quiet palette-more" aria-expanded={open} aria-controls={id} onClick={() => setOpen(!open)}>
+              {open ? "Fewer" : "More gates"}
+            </button>
+          )}
         </div>
       ))}
     </div>
   );
 });
 
-/** What is written on the button: the gate's own label, its controls as dots. */
+/** What is written on the button. */
 function face(name: string): string {
   if (name === "measure") return "M";
   if (name === "reset") return "|0⟩";
-  return "•".repeat(controlsOf(name)) + labelOfGate(name);
+  return controlsOf(name) > 0 ? name.toUpperCase().replace("SDG", "S†") : labelOfGate(name);
 }
 
 function familyOf(name: string): string {

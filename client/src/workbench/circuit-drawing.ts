@@ -71,19 +71,20 @@ export function depthOf(circuit: Circuit): number {
   return Math.max(0, ...depth);
 }
 
-/** The palette's groups, from the table of gates. */
+/** What most circuits are made of: shown before all the others. */
+const COMMON = ["h", "x", "y", "z", "s", "t", "rx", "ry", "rz", "p", "cx", "cz", "cp", "swap", "ccx", "measure", "reset", "barrier"];
+
+/** The palette's groups, from the table of gates; the first one is always shown. */
 export function paletteGroups(): { title: string; gates: string[] }[] {
   const all = [...GATE_TYPES.values()];
-  const special = new Set(["measure", "reset", "barrier"]);
   // Under older names they are there already.
   const old = new Set(["u1", "u2", "u3", "cu1", "cu3"]);
   const pick = (test: (gate: (typeof all)[number]) => boolean): string[] =>
-    all.filter((gate) => !special.has(gate.name) && !old.has(gate.name) && test(gate)).map((gate) => gate.name);
+    all.filter((gate) => !COMMON.includes(gate.name) && !old.has(gate.name) && test(gate)).map((gate) => gate.name);
   return [
-    { title: "One qubit", gates: pick((gate) => gate.qubits === 1 && gate.params === 0) },
-    { title: "Rotations", gates: pick((gate) => gate.qubits === 1 && gate.params > 0) },
+    { title: "Common", gates: COMMON },
+    { title: "One qubit", gates: pick((gate) => gate.qubits === 1) },
     { title: "Two qubits", gates: pick((gate) => gate.qubits === 2) },
-    { title: "More", gates: pick((gate) => (gate.qubits ?? 0) > 2) },
-    { title: "Not unitary", gates: ["measure", "reset", "barrier"] },
+    { title: "Three and more", gates: pick((gate) => (gate.qubits ?? 0) > 2) },
   ];
 }
