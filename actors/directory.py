@@ -2,64 +2,42 @@
 
 There is one directory. It gives a session an actor of its own while the budget lasts, then the
 least loaded one, and keeps one more actor started, so that the first join is fast and the loss of
-an actor costs no start. Giving a session
-to an actor raises the session's epoch in SQL first: whoever held it before can append no more, so
-two owners can never both be believed, whatever this process thinks.
+an actor costs no start. Giving a session to an actor raises the session's epoch in SQL first:
+whoever held it before can append no more, so two owners can never both be believed, whatever this
+process thinks.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import time
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import ray
 from ray.exceptions import RayActorError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from actors import NAMESPACE
 from actors.collab.room import REMOVED
 from actors.host import GOING_AWAY
 from actors.named import DIRECTORY, call, ensure, find
-from actors.session import SessionActor
+from actors.owners import PREFIX, START_TIMEOUT_S, Nodes, Owner, least_loaded, start_actor
 from actors.stream import Offer
 from cluster.errors import SynqError, Unavailable
 from cluster.settings import Settings, get_settings
 from cluster.storage import items as log_store
 from cluster.storage.database import Database
-from cluster.storage.models import new_id
 from cluster.telemetry import configure_logging, get_logger
 
 log = get_logger(__name__)
 
-PREFIX = "synq-session-"
-# A new actor is a new process: about 1 s here, more on a machine that is busy starting others.
-START_TIMEOUT_S = 60.0
-# A node that hangs may be given actors to start until Ray has given it up: rather than wait for
-# one, a session then shares an actor.
-START_PATIENCE_S = 5.0
+# An actor is started in about 1 s; where it takes longer (a busy machine, a node that hangs), a
+# session shares one rather than wait: its people are waiting too.
+START_PATIENCE_S = 2.0
 WATCH_INTERVAL_S = 1.0
 # Actors tried for one session before its client is told to come back.
 ATTEMPTS = 3
 # An actor that does not answer for so long is given up: it hangs, or its node is gone. Well above
 # what a busy machine ever holds one up; with the time to load, below 10 s.
 SILENCE_S = 5.0
-# Where an actor fell silent, none is started meanwhile: by then Ray knows whether the node is lost.
-SHUN_S = 30.0
-
-
-@dataclass(slots=True)
-class Owner:
-    """One session actor and what it was given."""
-
-    name: str
-    handle: Any
-    node: str
-    sessions: set[str] = field(default_factory=set)
 
 
 class Directory:
@@ -74,7 +52,7 @@ class Directory:
         self._starting: asyncio.Task[Owner] | None = None
         self._started: asyncio.Task[None] | None = None
         self._watchers: dict[str, asyncio.Task[None]] = {}
-        self._silent_until: dict[str, float] = {}
+        self._nodes = Nodes()
         self._spares: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -207,7 +185,7 @@ class Directory:
         while True:
             busy = [owner for owner in self._owners.values() if owner.sessions]
             if len(busy) >= self._budget():
-                return _least_loaded(busy)
+                return least_loaded(busy)
             free = self._free()
             if free is not None:
                 return free
@@ -217,16 +195,15 @@ class Directory:
             if not start.done() or start.exception() is not None:
                 if not self._owners:
                     raise Unavailable("no session actor could be started")
-                return _least_loaded(self._owners.values())
+                return least_loaded(self._owners.values())
 
     def _free(self) -> Owner | None:
         return next((owner for owner in self._owners.values() if not owner.sessions), None)
 
     def _budget(self) -> int:
-        nodes = sum(1 for node in ray.nodes() if node["Alive"])
         # Measured on 2 cores: two actors beside the replica and the load are slower than one.
         each = self._settings.session_actors_per_node or max(1, (os.cpu_count() or 1) // 2)
-        return each * max(1, nodes)
+        return each * max(1, len(self._nodes.alive()))
 
     def _start_one(self) -> asyncio.Task[Owner]:
         """Start one more actor, one at a time."""
@@ -237,29 +214,7 @@ class Directory:
         return self._starting
 
     async def _start_actor(self) -> Owner:
-        name = f"{PREFIX}{new_id()}"
-        # Not `soft`: Ray 2.60 then starts it on any node, whatever it is asked for.
-        there = NodeAffinitySchedulingStrategy(self._emptiest_node(), soft=False)
-        handle = SessionActor.options(  # type: ignore[attr-defined]
-            name=name, namespace=NAMESPACE, lifetime="detached", scheduling_strategy=there
-        ).remote()
-        try:
-            await call(handle.start.remote(), START_TIMEOUT_S)
-            node = await call(handle.node.remote())
-        except BaseException as error:
-            log.warning("session actor did not start", actor=name, error=str(error))
-            ray.kill(handle)
-            raise
-        log.info("session actor started", actor=name, node=node)
-        return self._add(Owner(name, handle, node))
-
-    def _emptiest_node(self) -> str:
-        """Return the node with the fewest session actors; one that fell silent, only if need be."""
-        now = time.monotonic()
-        nodes: list[str] = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
-        heard = [node for node in nodes if self._silent_until.get(node, 0.0) < now]
-        actors = Counter(owner.node for owner in self._owners.values())
-        return min(heard or nodes, key=lambda node: actors[node])
+        return self._add(await start_actor(self._nodes.emptiest(self._owners.values())))
 
     def _unassign(self, owner: Owner, session: str) -> None:
         owner.sessions.discard(session)
@@ -270,7 +225,7 @@ class Directory:
         if self._owners.pop(owner.name, None) is None:
             return
         if not isinstance(error, RayActorError):
-            self._silent_until[owner.node] = time.monotonic() + SHUN_S
+            self._nodes.fell_silent(owner.node)
         sessions, reason = len(owner.sessions), str(error)
         log.warning("session actor lost", actor=owner.name, sessions=sessions, error=reason)
         for session in list(owner.sessions):
@@ -303,10 +258,6 @@ class Directory:
             await asyncio.sleep(WATCH_INTERVAL_S)
             if self._free() is None:
                 self._start_one()
-
-
-def _least_loaded(owners: Iterable[Owner]) -> Owner:
-    return min(owners, key=lambda owner: len(owner.sessions))
 
 
 def start(_settings: Settings) -> Any:
