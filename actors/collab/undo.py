@@ -44,6 +44,8 @@ class Group:
     ts: int = 0
     # Whether the user's next edit may still join it.
     growing: bool = False
+    # How many changes it has.
+    size: int = 1
 
     def takes(self, item: Item) -> bool:
         """Whether ``item`` belongs to this step."""
@@ -58,11 +60,6 @@ class Group:
         """Return its oldest rev."""
         return self.spans[0][0]
 
-    @property
-    def size(self) -> int:
-        """Return how many changes it has."""
-        return sum(last - first + 1 for first, last in self.spans)
-
     def add(self, item: Item) -> None:
         """Take a change in."""
         if self.spans[-1][1] == item.rev - 1:
@@ -70,6 +67,7 @@ class Group:
         else:
             self.spans.append([item.rev, item.rev])
         self.ts = item.ts
+        self.size += 1
 
 
 @dataclass(slots=True)
@@ -155,7 +153,7 @@ class UndoBook:
 
 def _dumped(group: Group) -> list[Any]:
     spans = [[*span] for span in group.spans]
-    return [spans, group.client, group.name, group.ts, group.growing]
+    return [spans, group.client, group.name, group.ts, group.growing, group.size]
 
 
 def _drop_to(groups: list[Group], spans: Spans) -> None:
