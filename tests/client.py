@@ -287,7 +287,7 @@ class Editor:
 
     async def _run(self) -> None:
         while True:
-            self._socket = None
+            socket: ClientConnection | None = None
             with contextlib.suppress(ConnectionClosed, OSError, InvalidHandshake, TimeoutError):
                 async with connect(
                     self.url,
@@ -296,13 +296,14 @@ class Editor:
                     close_timeout=1,
                     ping_interval=None,
                     max_size=None,
-                ) as self._socket:
+                ) as socket:
+                    self._socket = socket
                     self._heard = time.monotonic()
-                    await self._follow(self._socket)
+                    await self._follow(socket)
             self.live.clear()
-            if self._socket is not None and self._socket.close_code is not None:
-                self.closes.append(self._socket.close_code)
-            await asyncio.sleep(random.uniform(0.1, 0.4))
+            if socket is not None and socket.close_code is not None:
+                self.closes.append(socket.close_code)
+            await asyncio.sleep(random.uniform(0.05, 0.15))
 
     async def _follow(self, socket: ClientConnection) -> None:
         self.reconnects += 1
