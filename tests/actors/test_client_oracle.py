@@ -49,9 +49,16 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Any:
         env={**os.environ, "PATH": f"{Path(node()).parent}:{os.environ.get('PATH', '')}"},
     )  # fmt: skip
 
+    loop = (
+        "import { createInterface } from 'node:readline';"
+        f"import {{ answer }} from {json.dumps(program.as_uri())};"
+        "for await (const line of createInterface({ input: process.stdin }))"
+        "  process.stdout.write(answer(line) + '\\n');"
+    )
+
     def answers(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
         run = subprocess.run(
-            [node(), str(program)],
+            [node(), "--input-type=module", "--eval", loop],
             input="\n".join(json.dumps(case) for case in cases),
             capture_output=True,
             text=True,

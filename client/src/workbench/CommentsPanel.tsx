@@ -54,11 +54,11 @@ export function CommentsPanel(props: {
   return (
     <SidePanel title="Comments" tools={tools} onClose={props.onClose}>
       {draft && (
-        <section className="thread drafting" aria-label="New comment">
+        <div className="thread drafting">
           <p className="thread-where">{draft.where}</p>
           {draft.quote.trim() && <blockquote className="quote">{draft.quote.trim()}</blockquote>}
           <Composer label="New comment" submit="Comment" onSubmit={props.onSubmitDraft} onCancel={props.onCancelDraft} />
-        </section>
+        </div>
       )}
       {threads.length === 0 && !draft && (
         <p className="empty muted">{canComment ? `No comments yet. ${props.about}` : "No comments yet."}</p>
