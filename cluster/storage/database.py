@@ -25,6 +25,8 @@ from cluster.settings import Settings
 
 T = TypeVar("T")
 
+# What PostgreSQL has not answered by then is taken for failed.
+ANSWER_TIMEOUT_S = 30.0
 # A writer waits this long for another process's transaction; ours last milliseconds.
 BUSY_TIMEOUT_MS = 10_000
 # 16 MiB of write-ahead log, written anew from the start after each checkpoint. While it still grows
@@ -49,7 +51,15 @@ class Database:
         if self.sqlite:
             settings.data_dir.mkdir(parents=True, exist_ok=True)
         # aiosqlite runs each connection in a thread of its own; few are enough for one process.
-        self.engine = create_async_engine(self.url, pool_size=pool_size, max_overflow=5)
+        # A server that hangs must not hold a commit, and with it a session, for good.
+        waits = (
+            {}
+            if self.sqlite
+            else {"timeout": ANSWER_TIMEOUT_S, "command_timeout": ANSWER_TIMEOUT_S}
+        )
+        self.engine = create_async_engine(
+            self.url, pool_size=pool_size, max_overflow=5, connect_args=waits
+        )
         self._writer: _Writer | None = None
         if self.sqlite:
             event.listen(self.engine.sync_engine, "connect", _configure_sqlite)

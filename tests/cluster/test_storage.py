@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from cluster.errors import Conflict, NotFound
 from cluster.identity.roles import Role
+from cluster.settings import load_settings
 from cluster.storage import items, sessions, tickets
 from cluster.storage.database import Database
 from cluster.storage.models import Base
@@ -69,6 +72,20 @@ async def test_sqlite_is_durable(database: Database) -> None:
         lambda c: [c.scalar(text(f"PRAGMA {p}")) for p in ("journal_mode", "synchronous")]
     )
     assert modes == ["wal", 2]
+
+
+@pytest.mark.postgres
+async def test_a_server_that_hangs_is_not_waited_for(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cluster.storage.database.ANSWER_TIMEOUT_S", 0.5)
+    database = Database(load_settings(data_dir=tmp_path, database_url=f"{postgres_url}/postgres"))
+    try:
+        with pytest.raises((TimeoutError, DBAPIError)):
+            await database.write(lambda connection: connection.execute(text("SELECT pg_sleep(20)")))
+        assert await database.write(lambda c: c.scalar(text("SELECT 1"))) == 1
+    finally:
+        await database.close()
 
 
 async def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
