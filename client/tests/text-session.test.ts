@@ -239,6 +239,28 @@ describe("resend", () => {
     expect(peer.session.unconfirmed).toBe(5);
   });
 
+  it("knows its own edit under the name it had before", () => {
+    for (const accepted of [true, false]) {
+      const server = new FakeSession("abc");
+      const peer = new Peer(server, "client-a");
+      peer.type(3, 0, 0);
+      if (accepted) peer.serverReads(false, []);
+      peer.session.rename("client-z");
+      expect(peer.session.resend()).toBeNull();
+      peer.reconnect();
+      peer.session.adoptAcked(server.acked.get("client-z")?.seq ?? 0);
+      peer.flush();
+      settle(server, [peer]);
+      assertConverged(server, [peer]);
+      expect(server.doc.toString()).toBe("abcx");
+      peer.type(0, 0, 1);
+      settle(server, [peer]);
+      expect(server.items.map(({ client, seq }) => [client, seq])).toEqual(
+        accepted ? [["client-a", 1], ["client-z", 1]] : [["client-z", 1], ["client-z", 2]],
+      );
+    }
+  });
+
   it("rebases a stale edit under the same number", () => {
     const server = new FakeSession("abc");
     const peer = new Peer(server, "client-a");

@@ -104,7 +104,8 @@ export class SharedDocument<O, S> {
   local(op: O, group: string | null = null): void {
     if (this.kind.isEmpty(op)) return;
     const last = this.queue[this.queue.length - 1];
-    if (last?.kind === "edit" && last.sent === null && (last.group === group || this.queue.length >= MAX_WAITING)) {
+    const joins = last?.kind === "edit" && last.sent === null && (last.group === group || this.queue.length >= MAX_WAITING);
+    if (joins) {
       last.op = this.kind.compose(last.op, op);
       last.edits += 1;
     } else {

@@ -47,8 +47,9 @@ export function Workbench(props: WorkbenchProps): ReactElement {
     setActive(id);
   }, []);
   const beginComment = useCallback((): void => {
+    if (!live.channel.current?.status.canComment) return;
     const place = live.editor.current?.beginComment();
-    if (!place || !live.channel.current?.status.canComment) return;
+    if (!place) return;
     setDraft({ where: place.line ? `Line ${place.number}` : `In line ${place.number}`, quote: place.quote });
     setPanel("comments");
     setRevision(null);
@@ -250,7 +251,7 @@ export function Workbench(props: WorkbenchProps): ReactElement {
   return (
     <SessionShell {...props} connection={connection} status={status} socket={socket} peers={live.peers} people={people} notices={notices} unread={unread.count} panel={panel} onPanel={openPanel} spoken={spoken}>
       <Tabs tabs={TABS} tab={tab} onTab={setTab} counts={{ program: diagnostics.length }} />
-      <div className={side ? "bench with-side" : "bench"}>
+      <div className="bench">
         <main className="bench-main">
           <Split
             className="bench-split"
