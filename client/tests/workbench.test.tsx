@@ -191,6 +191,9 @@ describe("the status line", () => {
     expect(statusLine({ phase: "waiting", attempt: 1, retryAt: 3_500, reason: "" }, { ...text, unconfirmed: 1 }, 1_000).text).toBe(
       "Reconnecting in 3 s · 1 unsaved edit",
     );
+    expect(statusLine({ phase: "refused", code: 4501, reason: "Removed." }, text, 0)).toMatchObject({ text: "Disconnected", spoken: "Removed.", action: null });
+    expect(statusLine({ phase: "refused", code: 4502, reason: "Errors." }, text, 0).action).toBe("retry");
+    expect(statusLine({ phase: "refused", code: "not_found", reason: "Gone." }, text, 0)).toMatchObject({ text: "Gone.", action: null });
     expect(statusLine({ phase: "offline", reason: "" }, { ...text, unconfirmed: 4 }, 0)).toMatchObject({ text: "Offline · 4 unsaved edits", action: "retry" });
   });
 });
@@ -216,8 +219,8 @@ describe("small things", () => {
     expect(nameFromFile(".qasm")).toBe("Untitled");
     expect(labelName("qft")).toBe("Quantum Fourier transform");
     expect(labelName("un-heard_of")).toBe("un heard of");
-    expect(ago("2026-01-01T00:00:00Z", Date.parse("2026-01-01T00:07:00Z"))).toBe("7 min ago");
-    expect(ago("2026-01-01T00:00:00Z", Date.parse("2026-01-02T03:00:00Z"))).toBe("yesterday");
+    expect(ago(Date.parse("2026-01-01T00:00:00Z"), Date.parse("2026-01-01T00:07:00Z"))).toBe("7 min ago");
+    expect(ago(Date.parse("2026-01-01T00:00:00Z"), Date.parse("2026-01-02T03:00:00Z"))).toBe("yesterday");
   });
 
   it("templates are whole programs with one kind of line break", () => {

@@ -111,9 +111,22 @@ async def test_a_gate_is_dragged_moved_and_deleted(new_user: NewUser) -> None:
     await ada.page.keyboard.press("Delete")
     await shows(bob, "1 operation: x on q[0]")
 
+    # A gate is dragged out of the palette, in one go.
+    button = await ada.page.locator('.palette-gate[data-name="y"]').bounding_box()
+    wires = await ada.page.locator(".canvas .circuit-svg").bounding_box()
+    assert button is not None
+    assert wires is not None
+    await ada.page.mouse.move(button["x"] + 9, button["y"] + 9)
+    await ada.page.mouse.down()
+    await ada.page.mouse.move(wires["x"] + 200, wires["y"] + TOP + ROW, steps=5)
+    await expect(ada.page.locator(".ghost")).to_have_count(1)
+    await ada.page.mouse.up()
+    await expect(ada.page.locator(".ghost")).to_have_count(0)
+    await shows(bob, "2 operations: x on q[0]; y on q[1]")
+
     # A gate put ahead of another one.
     await put(ada, "z", 0, at=0.0)
-    await shows(bob, "z on q[0]; x on q[0]")
+    await shows(bob, "3 operations: z on q[0]; y on q[1]; x on q[0]")
 
 
 async def test_by_keyboard_alone(new_user: NewUser) -> None:

@@ -24,7 +24,10 @@ async def say(page: Page, label: str, text: str) -> None:
 async def comment_on_line(user: User, line: int, text: str) -> None:
     await user.page.locator(".cm-line").nth(line - 1).click()
     await user.page.keyboard.press("Control+Alt+m")
-    await say(user.page, "New comment", text)
+    # Ready to be written into at once.
+    await expect(user.page.get_by_role("textbox", name="New comment")).to_be_focused()
+    await user.page.keyboard.type(text)
+    await user.page.keyboard.press("Control+Enter")
 
 
 # --- undo ----------------------------------------------------------------------------------------
@@ -256,6 +259,9 @@ async def test_a_fork_is_ones_own(new_user: NewUser) -> None:
     await bob.type_at_end("// mine alone", line=4)
     await bob.saved()
     assert "mine alone" not in await ada.text()
+    await bob.page.goto(bob.url)
+    mine = bob.page.locator(".session-list li", has_text="Bell pair (fork)").first
+    await expect(mine.locator(".session-facts")).to_contain_text("just now")
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,9 @@ export interface Session {
   owner: string;
   role: string | null;
   rev: number;
-  created_at: string;
-  updated_at: string;
+  /** Times are milliseconds of the epoch. */
+  created_at: number;
+  updated_at: number;
 }
 
 export interface Page<T> {
@@ -91,8 +92,8 @@ export interface Job {
   seed: number | null;
   results: (JobResult | null)[];
   error?: string | { message?: string; code?: string } | null;
-  created_at: string;
-  finished_at: string | null;
+  created_at: number;
+  finished_at: number | null;
 }
 
 export interface Prediction {
@@ -108,7 +109,7 @@ export interface Participant {
   user: string;
   name: string | null;
   role: GivenRole | "owner";
-  joined_at: string;
+  joined_at: number;
 }
 
 /** A session's document at one revision: a text, or a circuit's object. */

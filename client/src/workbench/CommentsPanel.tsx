@@ -158,7 +158,7 @@ function Said({ comment, name, mine, canComment, canManage, actions }: {
         </span>
         <strong>{name}</strong>
         <time className="muted" dateTime={time} title={new Date(comment.ts).toLocaleString()}>
-          {ago(time)}
+          {ago(comment.ts)}
           {comment.edited_ts !== undefined && " · edited"}
         </time>
         <span className="spacer" />

@@ -12,6 +12,9 @@ export interface StatusLine {
 
 const unsaved = (count: number): string => (count === 0 ? "" : ` · ${count} unsaved ${count === 1 ? "edit" : "edits"}`);
 
+/** Revoked, removed, blocked: to connect again would be refused again. */
+const FINAL = [4500, 4501, 4503];
+
 /** One line about the connection and the user's own work. */
 export function statusLine(connection: ConnectionState, text: SessionStatus, now: number): StatusLine {
   const pending = unsaved(text.unconfirmed);
@@ -30,8 +33,12 @@ export function statusLine(connection: ConnectionState, text: SessionStatus, now
     }
     case "offline":
       return { tone: "bad", text: `Offline${pending}`, spoken: "Offline. Reconnecting was given up.", action: "retry" };
-    case "refused":
-      return { tone: "bad", text: connection.reason + pending, spoken: connection.reason, action: typeof connection.code === "number" ? "retry" : null };
+    case "refused": {
+      // An end that the server decided is told at length above the workbench.
+      const ended = typeof connection.code === "number";
+      const final = ended && FINAL.includes(connection.code as number);
+      return { tone: "bad", text: (ended ? "Disconnected" : connection.reason) + pending, spoken: connection.reason, action: ended && !final ? "retry" : null };
+    }
   }
 }
 

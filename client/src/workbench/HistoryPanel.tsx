@@ -95,7 +95,7 @@ export function HistoryPanel({ rest, session, rev, shown, nameOf, onOpen, onClos
                   <span className="chapter-head">
                     <strong>{name}</strong>
                     <time className="muted" dateTime={time} title={new Date(chapter.end).toLocaleString()}>
-                      {ago(time)}
+                      {ago(chapter.end)}
                     </time>
                   </span>
                   <span className="muted">{chapterText(chapter)}</span>

@@ -236,9 +236,9 @@ function NewSession({ rest, onOpen }: { rest: RestClient; onOpen: (id: string) =
   );
 }
 
-/** How long ago, in words: `just now`, `5 min ago`, `3 days ago`. */
-export function ago(time: string, now = Date.now()): string {
-  const seconds = (now - Date.parse(time)) / 1_000;
+/** How long ago, in words: `just now`, `5 min ago`, `3 days ago`. `time` is in milliseconds of the epoch. */
+export function ago(time: number, now = Date.now()): string {
+  const seconds = (now - time) / 1_000;
   if (Number.isNaN(seconds)) return "";
   if (seconds < 60) return "just now";
   if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ago`;

@@ -9,7 +9,10 @@ export function SidePanel({ title, tools, onClose, children }: {
   children: ReactNode;
 }): ReactElement {
   const panel = useRef<HTMLElement>(null);
-  useEffect(() => panel.current?.focus({ preventScroll: true }), []);
+  useEffect(() => {
+    // What is inside may have taken the focus already: a comment that is to be written.
+    if (!panel.current?.contains(document.activeElement)) panel.current?.focus({ preventScroll: true });
+  }, []);
   return (
     <aside
       className="panel side-panel"
