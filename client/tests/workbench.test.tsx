@@ -158,7 +158,7 @@ describe("counts", () => {
 });
 
 describe("a finished job", () => {
-  const job: Job = { id: "j", status: "done", progress: 1, shots: 10, seed: null, results: [{ counts: { "0": 10 } }], created_at: "", finished_at: null };
+  const job: Job = { id: "j", status: "done", progress: 1, shots: 10, seed: null, results: [{ counts: { "0": 10 } }], created_at: 0, finished_at: null };
 
   it("has counts, or says why not", () => {
     expect(outcomeOf(job)).toMatchObject({ phase: "done", counts: { "0": 10 } });
