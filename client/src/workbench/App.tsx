@@ -1,10 +1,12 @@
-import { useCallback, useEffect, useMemo, useRef, useState, type ReactElement } from "react";
+import { Suspense, lazy, useCallback, useEffect, useMemo, useRef, useState, type ReactElement } from "react";
 import { ApiError, RestClient, type Identity, type Session } from "../lib/rest";
 import { Home } from "./Home";
 import { displayName, saveDisplayName, signIn, type SignIn as SignInResult } from "./identity";
 import { SignIn } from "./SignIn";
-import { CircuitWorkbench } from "./CircuitWorkbench";
 import { Workbench } from "./Workbench";
+
+// Loaded by those who open a circuit session.
+const CircuitWorkbench = lazy(async () => ({ default: (await import("./CircuitWorkbench")).CircuitWorkbench }));
 
 /** The session an address names: `/s/<id>` or `/?session=<id>`. */
 export function sessionOf(location: Pick<Location, "pathname" | "search">): string | null {
@@ -102,7 +104,12 @@ function Opened({ id, invite, identity, rest, name, onName, onOpen }: {
     return <Message title={view.title} detail={view.detail} home {...retry} />;
   }
   const common = { session: view.session, identity, rest, name, onName, onOpen };
-  return view.session.kind === "circuit" ? <CircuitWorkbench {...common} /> : <Workbench {...common} />;
+  if (view.session.kind !== "circuit") return <Workbench {...common} />;
+  return (
+    <Suspense fallback={<Message title="Opening the session…" />}>
+      <CircuitWorkbench {...common} />
+    </Suspense>
+  );
 }
 
 async function openSession(rest: RestClient, id: string, invite: string | null): Promise<Opening> {

@@ -11,6 +11,7 @@ import { download } from "./download";
 import { GateInspector } from "./GateInspector";
 import { HistoryPanel } from "./HistoryPanel";
 import { Icon } from "./icons";
+import { Loading } from "./Loading";
 import { Palette } from "./Palette";
 import { RevisionView } from "./RevisionView";
 import { RunPanel } from "./RunPanel";
@@ -25,7 +26,6 @@ import { useNotices } from "./use-notices";
 import { useProgramOf } from "./use-program-of";
 import { useRun } from "./use-run";
 import { useUnread } from "./use-unread";
-import { Loading } from "./Workbench";
 
 const TABS = [
   ["circuit", "Circuit"],

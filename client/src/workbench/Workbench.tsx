@@ -4,6 +4,7 @@ import { CircuitBody, CircuitHead } from "./CircuitPane";
 import { CommentsPanel, type ShownThread } from "./CommentsPanel";
 import { HistoryPanel } from "./HistoryPanel";
 import { Icon } from "./icons";
+import { Loading } from "./Loading";
 import { Problems } from "./Problems";
 import { RevisionView } from "./RevisionView";
 import { RunPanel } from "./RunPanel";
@@ -265,19 +266,5 @@ export function Workbench(props: WorkbenchProps): ReactElement {
         {side}
       </div>
     </SessionShell>
-  );
-}
-
-export function Loading({ connection, reason }: { connection: string; reason: string | undefined }): ReactElement {
-  return (
-    <div className="editor-veil">
-      {reason ? (
-        <div className="notice error">
-          {reason} <a href="/">All sessions</a>
-        </div>
-      ) : (
-        <p className="muted">{connection === "live" ? "Loading the program…" : "Connecting…"}</p>
-      )}
-    </div>
   );
 }
