@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from alembic import command
 from alembic.config import Config
@@ -110,11 +111,24 @@ class Database:
         if not self.sqlite:
             async with self.begin() as connection:
                 return await connection.run_sync(work)
+        writer = self._log_writer()
+        return await asyncio.get_running_loop().run_in_executor(writer.thread, writer.run, work)
+
+    async def write_plain(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """As `write`, for SQLite and the log alone: on the driver's connection.
+
+        SQLAlchemy's share of a small commit is 0.18 ms of processor time of 0.39, and a busy
+        session commits hundreds of times a second.
+        """
+        writer = self._log_writer()
+        return await asyncio.get_running_loop().run_in_executor(
+            writer.thread, writer.run_plain, work
+        )
+
+    def _log_writer(self) -> _Writer:
         if self._writer is None:
             self._writer = _Writer(self.url.replace("+aiosqlite", ""))
-        return await asyncio.get_running_loop().run_in_executor(
-            self._writer.thread, self._writer.run, work
-        )
+        return self._writer
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
@@ -164,12 +178,35 @@ class _Writer:
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """Do ``work`` in a transaction and commit; on the writer's own thread."""
+
+        def transact(connection: Connection) -> T:
+            with connection.begin():
+                return work(connection)
+
+        return self._in_turn(transact)
+
+    def run_plain(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """As `run`, on the driver's connection."""
+
+        def transact(connection: Connection) -> T:
+            driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+            driver.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(driver)
+            except BaseException:
+                driver.execute("ROLLBACK")
+                raise
+            driver.execute("COMMIT")
+            return result
+
+        return self._in_turn(transact)
+
+    def _in_turn(self, transact: Callable[[Connection], T]) -> T:
         fcntl.flock(self._turn, fcntl.LOCK_EX)
         try:
             if self._connection is None:
                 self._connection = self._engine.connect().execution_options(synq_write=True)
-            with self._connection.begin():
-                return work(self._connection)
+            return transact(self._connection)
         except BaseException:
             if self._connection is not None:
                 self._connection.close()

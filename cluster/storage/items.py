@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -67,6 +67,8 @@ async def append(database: Database, appends: list[Append]) -> set[str]:
         committed.
     """
     try:
+        if database.sqlite:
+            return await database.write_plain(lambda driver: _append_sqlite(driver, appends))
         return await database.write(lambda connection: _append(connection, appends))
     except (IntegrityError, sqlite3.IntegrityError):
         # A rev or a (client, seq) that exists already: some epoch check was passed by someone who
@@ -80,10 +82,7 @@ async def append(database: Database, appends: list[Append]) -> set[str]:
 
 
 def _append(connection: Connection, appends: list[Append]) -> set[str]:
-    if connection.dialect.name == "sqlite":
-        return _append_sqlite(connection, appends)
     # FOR SHARE: a takeover (which writes the epoch) waits until this commit is done, or we see it.
-    # SQLite has one writer at a time and ignores the clause.
     query = select(Session.id, Session.epoch).where(Session.id.in_([a.session for a in appends]))
     epochs = {row.id: row.epoch for row in connection.execute(query.with_for_update(read=True))}
     refused = {a.session for a in appends if epochs.get(a.session) != a.epoch}
@@ -110,8 +109,7 @@ _INSERT = (
 )
 
 
-def _append_sqlite(connection: Connection, appends: list[Append]) -> set[str]:
-    driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+def _append_sqlite(driver: sqlite3.Connection, appends: list[Append]) -> set[str]:
     marks = ", ".join("?" * len(appends))
     query = f"SELECT id, epoch FROM sessions WHERE id IN ({marks})"  # noqa: S608
     epochs = dict(driver.execute(query, [a.session for a in appends]).fetchall())
