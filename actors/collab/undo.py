@@ -23,8 +23,8 @@ from actors.collab.history import Item
 MAX_DEPTH = 100
 # Edits of one client this close together are one step, as in CodeMirror and Yjs.
 GROUP_MS = 500
-# Changes in one step: what is typed without a pause for minutes is still more than one step.
-MAX_GROUP = 1_000
+# Changes in one step: what is typed without a pause for a minute is more than one step.
+MAX_GROUP = 200
 
 
 Spans = Sequence[Sequence[int]]
