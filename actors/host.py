@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -201,20 +202,26 @@ class SessionHost:
             inbox, self._inbox = self._inbox, []
             resumed, self._resumed = self._resumed, []
             touched: dict[str, Live] = {}
+            now = time.time_ns() // 1_000_000
             for session, live, resume in resumed:
                 if self._live.get(session) is live:
                     touched[session] = live
-                    resume()
-            now = time.time_ns() // 1_000_000
+                    self._guarded("resuming", resume)
             for stream, message in inbox:
-                try:
-                    self._take(stream, message, now, touched)
-                except Exception:  # one message must not end the others' sessions
-                    log.exception("message failed", kind=type(message).__name__)
+                take = partial(self._take, stream, message, now, touched)
+                self._guarded(type(message).__name__, take)
             await self._commit(touched)
             for session, live in touched.items():
                 if self._live.get(session) is live:
                     self._finish(session, live)
+
+    @staticmethod
+    def _guarded(kind: str, step: Callable[[], None]) -> None:
+        """Do one step of a round: whatever goes wrong in it must not end the others' sessions."""
+        try:
+            step()
+        except Exception:
+            log.exception("message failed", kind=kind)
 
     def _take(
         self, stream: Stream, message: wire.ToActor, now: int, touched: dict[str, Live]

@@ -227,6 +227,24 @@ async def test_an_undo_reaches_back_into_storage_and_others_do_not_wait(
     assert await stored_text(database, session) == (14, "b" * 11)
 
 
+async def test_what_fails_when_it_goes_on_ends_nobody_elses_session(
+    database: Database, host: SessionHost, replica: Replica
+) -> None:
+    """What waited for storage goes on in a later round, with others in it."""
+    session = await new_session(database)
+    await host.acquire(session, await take_over(database, session))
+    replica.follow(session, A)
+    await replica.next()
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    host._resume(session, host._live[session], fail)
+    await asyncio.sleep(0.05)
+    replica.edit(session, A, 1, 0, [[0, "x"]])
+    assert isinstance(await replica.next(), wire.Items)
+
+
 async def test_a_stale_owner_can_append_nothing(
     database: Database, host: SessionHost, replica: Replica
 ) -> None:
