@@ -93,6 +93,17 @@ async def take_over(database: Database, session: str) -> int:
         return await log_store.fence(sql, session)
 
 
+async def live_session(
+    database: Database, host: SessionHost, replica: Replica, content: str = ""
+) -> str:
+    """Return a session that ``host`` owns and ``replica`` follows as A."""
+    session = await new_session(database, content)
+    await host.acquire(session, await take_over(database, session))
+    replica.follow(session, A)
+    assert isinstance(await replica.next(), wire.Joined)
+    return session
+
+
 async def stored_text(database: Database, session: str) -> tuple[int, str]:
     fresh = SessionHost(database, max_length=100_000, snapshot_every=10)
     await fresh.acquire(session, await take_over(database, session))
@@ -121,10 +132,7 @@ async def test_survives_being_forgotten(
     database: Database, host: SessionHost, replica: Replica
 ) -> None:
     """Snapshots, replay, deduplication and seqs are the same after a load from storage."""
-    session = await new_session(database)
-    await host.acquire(session, await take_over(database, session))
-    replica.follow(session, A)
-    await replica.next()
+    session = await live_session(database, host, replica)
     text = ""
     for seq in range(1, 26):
         op = [len(text), [0, "x"]] if text else [[0, "x"]]
@@ -153,10 +161,7 @@ async def test_an_op_that_grew_by_mapping_is_loaded_again(
     database: Database, host: SessionHost, replica: Replica
 ) -> None:
     """What a client may send is bounded; what it becomes, cut up by others' edits, is more."""
-    session = await new_session(database, "x" * 20_000)
-    await host.acquire(session, await take_over(database, session))
-    replica.follow(session, A)
-    await replica.next()
+    session = await live_session(database, host, replica, "x" * 20_000)
     replica.follow(session, B, socket=2)
     await replica.next()
     inside = [1, *[part for _ in range(4_998) for part in ([0, "y"], 4)], [0, "y"], 3, 4]
@@ -177,10 +182,7 @@ async def test_an_op_that_grew_by_mapping_is_loaded_again(
 async def test_what_waits_for_its_round_is_bounded(
     database: Database, host: SessionHost, replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = await new_session(database)
-    await host.acquire(session, await take_over(database, session))
-    replica.follow(session, A)
-    await replica.next()
+    session = await live_session(database, host, replica)
     monkeypatch.setattr(host_module, "INBOX", 0)
     replica.edit(session, A, 1, 0, [[0, "x"]])
     nack = await replica.frame()
@@ -194,10 +196,7 @@ async def test_what_waits_for_its_round_is_bounded(
 async def test_an_undo_reaches_back_into_storage_and_others_do_not_wait(
     database: Database, host: SessionHost, replica: Replica
 ) -> None:
-    session = await new_session(database)
-    await host.acquire(session, await take_over(database, session))
-    replica.follow(session, A)
-    await replica.next()
+    session = await live_session(database, host, replica)
     replica.edit(session, A, 1, 0, [[0, "first"]])
     await replica.next()
     for n in range(1, 12):
@@ -231,10 +230,7 @@ async def test_what_fails_when_it_goes_on_ends_nobody_elses_session(
     database: Database, host: SessionHost, replica: Replica
 ) -> None:
     """What waited for storage goes on in a later round, with others in it."""
-    session = await new_session(database)
-    await host.acquire(session, await take_over(database, session))
-    replica.follow(session, A)
-    await replica.next()
+    session = await live_session(database, host, replica)
 
     def fail() -> None:
         raise ZeroDivisionError
@@ -248,10 +244,7 @@ async def test_what_fails_when_it_goes_on_ends_nobody_elses_session(
 async def test_a_stale_owner_can_append_nothing(
     database: Database, host: SessionHost, replica: Replica
 ) -> None:
-    session = await new_session(database)
-    await host.acquire(session, await take_over(database, session))
-    replica.follow(session, A)
-    await replica.next()
+    session = await live_session(database, host, replica)
     await take_over(database, session)
     replica.edit(session, A, 1, 0, [[0, "x"]])
     ended = await replica.next()
@@ -295,10 +288,7 @@ async def test_no_session_is_not_an_empty_one(host: SessionHost) -> None:
 async def test_a_commit_that_fails_acknowledges_nothing(
     database: Database, host: SessionHost, replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = await new_session(database)
-    await host.acquire(session, await take_over(database, session))
-    replica.follow(session, A)
-    await replica.next()
+    session = await live_session(database, host, replica)
 
     async def fail(*_: object) -> set[str]:
         raise OSError("disk full")
@@ -339,10 +329,7 @@ async def test_since_beyond_memory_is_served_from_storage(
 async def test_idle_sessions_are_unloaded(
     database: Database, host: SessionHost, replica: Replica
 ) -> None:
-    session = await new_session(database)
-    await host.acquire(session, await take_over(database, session))
-    replica.follow(session, A)
-    await replica.next()
+    session = await live_session(database, host, replica)
     replica.edit(session, A, 1, 0, [[0, "x"]])
     await replica.next()
     assert await host.passivate(0.0) == []
